@@ -1,0 +1,236 @@
+//! Compose: mouth + base frame → video frame. Only the face rectangle changes.
+//!
+//! The mouth is resized into the face rectangle, blended with the photo and converted to YUV
+//! there; every other pixel is the base frame's. Pure; knows nothing of encoders.
+
+mod resize;
+mod yuv;
+
+use serde::{Deserialize, Serialize};
+
+use crate::face::{FaceBox, FaceCrop};
+use crate::picture::{Picture, YuvFrame};
+use resize::Resizer;
+
+pub use yuv::yuv_from_rgb;
+
+/// How the painted mouth comes into the frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Paste {
+    /// Mouth and chin only, with soft edges.
+    #[default]
+    Feathered,
+    /// The whole face rectangle with hard edges, as Wav2Lip does.
+    Parity,
+}
+
+/// The feather mask: an ellipse, in parts of the face rectangle.
+const FEATHER_CENTRE: (f32, f32) = (0.5, 0.73);
+/// Its half axes.
+const FEATHER_RADII: (f32, f32) = (0.40, 0.26);
+/// The outer part of the ellipse over which it fades out.
+const FEATHER_SOFTNESS: f32 = 0.30;
+
+/// Where and how mouths are pasted into one avatar's frames.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MouthPatch {
+    /// The rectangle that the resized mouth fills.
+    face_box: FaceBox,
+    /// The rectangle that is painted: the mask's extent, widened to even edges.
+    painted: FaceBox,
+    /// The photo inside `painted`: `[height, width, 3]`, RGB.
+    photo: Vec<u8>,
+    /// The mouth's share of each pixel of `painted`, 0..=255: `[height, width]`.
+    shares: Vec<u8>,
+}
+
+impl MouthPatch {
+    /// The patch of a face in `photo`.
+    ///
+    /// # Panics
+    /// When `face_box` does not lie inside the even part of the photo.
+    #[must_use]
+    pub fn new(photo: &Picture, face_box: FaceBox, paste: Paste) -> Self {
+        let inked = match paste {
+            Paste::Parity => face_box,
+            Paste::Feathered => feather_extent(face_box),
+        };
+        let painted = FaceBox {
+            left: inked.left & !1,
+            top: inked.top & !1,
+            right: inked.right.next_multiple_of(2).min(photo.width & !1),
+            bottom: inked.bottom.next_multiple_of(2).min(photo.height & !1),
+        };
+        let pixels = || {
+            (painted.top..painted.bottom)
+                .flat_map(move |y| (painted.left..painted.right).map(move |x| (x, y)))
+        };
+        let share = |(x, y)| {
+            let inside = (face_box.left..face_box.right).contains(&x)
+                && (face_box.top..face_box.bottom).contains(&y);
+            match paste {
+                _ if !inside => 0,
+                Paste::Parity => 255,
+                Paste::Feathered => feather(face_box, x, y),
+            }
+        };
+        Self {
+            face_box,
+            painted,
+            photo: pixels().flat_map(|(x, y)| photo.pixel(x, y)).collect(),
+            shares: pixels().map(share).collect(),
+        }
+    }
+}
+
+/// The mask at the centre of pixel (x, y): 255 in the middle, 0 outside the ellipse.
+fn feather(face_box: FaceBox, x: usize, y: usize) -> u8 {
+    let part =
+        |at: usize, from: usize, length: usize| (at as f32 + 0.5 - from as f32) / length as f32;
+    let across = (part(x, face_box.left, face_box.width()) - FEATHER_CENTRE.0) / FEATHER_RADII.0;
+    let down = (part(y, face_box.top, face_box.height()) - FEATHER_CENTRE.1) / FEATHER_RADII.1;
+    let share = (1.0 - across.hypot(down)) / FEATHER_SOFTNESS;
+    (share.clamp(0.0, 1.0) * 255.0).round() as u8
+}
+
+/// The smallest rectangle around the feather mask.
+fn feather_extent(face_box: FaceBox) -> FaceBox {
+    let span = |from: usize, length: usize, centre: f32, radius: f32| {
+        let at = |part: f32| from as f32 + part * length as f32;
+        (
+            at(centre - radius).floor() as usize,
+            at(centre + radius).ceil() as usize,
+        )
+    };
+    let (left, right) = span(
+        face_box.left,
+        face_box.width(),
+        FEATHER_CENTRE.0,
+        FEATHER_RADII.0,
+    );
+    let (top, bottom) = span(
+        face_box.top,
+        face_box.height(),
+        FEATHER_CENTRE.1,
+        FEATHER_RADII.1,
+    );
+    FaceBox {
+        left,
+        top,
+        right: right.min(face_box.right),
+        bottom: bottom.min(face_box.bottom),
+    }
+}
+
+/// Crops a face for a network of `size` pixels.
+///
+/// # Source
+/// Wav2Lip inference.py: `cv2.resize(frame[y1:y2, x1:x2], (96, 96))`, `INTER_LINEAR`, equal to
+/// OpenCV's to the bit.
+#[must_use]
+pub fn crop_face(photo: &Picture, face_box: FaceBox, size: usize) -> FaceCrop {
+    let crop: Vec<u8> = (face_box.top..face_box.bottom)
+        .flat_map(|y| (face_box.left..face_box.right).map(move |x| (x, y)))
+        .flat_map(|(x, y)| {
+            let [red, green, blue] = photo.pixel(x, y);
+            [blue, green, red]
+        })
+        .collect();
+    let whole = FaceBox {
+        left: 0,
+        top: 0,
+        right: size,
+        bottom: size,
+    };
+    let mut resizer = Resizer::new(face_box.width(), face_box.height(), size, size, whole);
+    let mut bgr = vec![0; size * size * 3];
+    resizer.resize(&crop, &mut bgr);
+    FaceCrop { size, bgr }
+}
+
+/// Mixes `other` into `values`: 0 leaves them, 1 replaces them.
+pub fn cross_fade(values: &mut [u8], other: &[u8], share: f32) {
+    for (value, &other) in values.iter_mut().zip(other) {
+        let mixed = f32::from(*value) * (1.0 - share) + f32::from(other) * share;
+        *value = mixed.round() as u8;
+    }
+}
+
+/// Pastes mouths into frames of one avatar, with its own scratch memory: one for each chunk.
+#[derive(Debug)]
+pub struct Composer<'a> {
+    base: &'a YuvFrame,
+    patch: &'a MouthPatch,
+    resizer: Resizer,
+    /// The mouth inside the painted rectangle, BGR.
+    mouth: Vec<u8>,
+    /// The blended painted rectangle, RGB.
+    blended: Picture,
+}
+
+impl<'a> Composer<'a> {
+    /// A composer for mouths of `size` pixels on frames like `base`.
+    #[must_use]
+    pub fn new(base: &'a YuvFrame, patch: &'a MouthPatch, size: usize) -> Self {
+        let (face, painted) = (patch.face_box, patch.painted);
+        let within = FaceBox {
+            left: painted.left.max(face.left) - face.left,
+            top: painted.top.max(face.top) - face.top,
+            right: painted.right.min(face.right) - face.left,
+            bottom: painted.bottom.min(face.bottom) - face.top,
+        };
+        Self {
+            base,
+            patch,
+            resizer: Resizer::new(size, size, face.width(), face.height(), within),
+            mouth: vec![0; within.width() * within.height() * 3],
+            blended: Picture::new(painted.width(), painted.height()),
+        }
+    }
+
+    /// Composes one frame: `mouth` is `[size, size, 3]`, BGR. Every byte of `frame` is written.
+    ///
+    /// # Panics
+    /// When `frame` has not the base frame's size.
+    pub fn compose(&mut self, mouth: &[u8], frame: &mut YuvFrame) {
+        frame.planes.copy_from_slice(&self.base.planes);
+        self.blend(mouth);
+        yuv::paint(
+            &self.blended,
+            self.patch.painted.left,
+            self.patch.painted.top,
+            frame,
+        );
+    }
+
+    fn blend(&mut self, mouth: &[u8]) {
+        self.resizer.resize(mouth, &mut self.mouth);
+        let (face, painted) = (self.patch.face_box, self.patch.painted);
+        self.blended.rgb.copy_from_slice(&self.patch.photo);
+        let columns = painted.left.max(face.left)..painted.right.min(face.right);
+        let rows = painted.top.max(face.top)..painted.bottom.min(face.bottom);
+        for (y, mouths) in rows.zip(self.mouth.chunks_exact(columns.len() * 3)) {
+            let first = (y - painted.top) * painted.width() + columns.start - painted.left;
+            let pixels = first..first + columns.len();
+            let shares = &self.patch.shares[pixels.clone()];
+            let blended = &mut self.blended.rgb[pixels.start * 3..pixels.end * 3];
+            for ((pixel, bgr), &share) in blended
+                .as_chunks_mut::<3>()
+                .0
+                .iter_mut()
+                .zip(mouths.as_chunks::<3>().0)
+                .zip(shares)
+            {
+                let share = u32::from(share);
+                for (value, &mouth) in pixel.iter_mut().zip(bgr.iter().rev()) {
+                    let mixed = u32::from(*value) * (255 - share) + u32::from(mouth) * share;
+                    *value = ((mixed + 127) / 255) as u8;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! Composition: what is painted, and what must not be.
+
+use super::*;
+
+const SIZE: usize = 96;
+
+fn photo(width: usize, height: usize) -> Picture {
+    let rgb = (0..width * height * 3)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 7) as u8)
+        .collect();
+    Picture { width, height, rgb }
+}
+
+fn face_box() -> FaceBox {
+    FaceBox {
+        left: 21,
+        top: 33,
+        right: 142,
+        bottom: 176,
+    }
+}
+
+fn mouth(value: u8) -> Vec<u8> {
+    vec![value; SIZE * SIZE * 3]
+}
+
+fn compose(photo: &Picture, paste: Paste, mouth: &[u8]) -> (YuvFrame, YuvFrame, MouthPatch) {
+    let base = yuv_from_rgb(photo, photo.width & !1, photo.height & !1);
+    let patch = MouthPatch::new(photo, face_box(), paste);
+    let mut frame = YuvFrame::new(base.width, base.height);
+    Composer::new(&base, &patch, SIZE).compose(mouth, &mut frame);
+    (base, frame, patch)
+}
+
+#[test]
+fn parity_mode_pastes_the_resized_mouth_over_the_whole_rectangle() {
+    let photo = photo(160, 180);
+    let mouth: Vec<u8> = (0..SIZE * SIZE * 3).map(|n| (n * 7 % 251) as u8).collect();
+    let (_, frame, _) = compose(&photo, Paste::Parity, &mouth);
+    // The same by way of a whole picture: resize, overwrite, convert.
+    let box_ = face_box();
+    let whole = FaceBox {
+        left: 0,
+        top: 0,
+        right: box_.width(),
+        bottom: box_.height(),
+    };
+    let mut resized = vec![0; box_.width() * box_.height() * 3];
+    Resizer::new(SIZE, SIZE, box_.width(), box_.height(), whole).resize(&mouth, &mut resized);
+    let mut pasted = photo.clone();
+    for y in 0..box_.height() {
+        for x in 0..box_.width() {
+            let from = (y * box_.width() + x) * 3;
+            let to = ((y + box_.top) * photo.width + x + box_.left) * 3;
+            for channel in 0..3 {
+                pasted.rgb[to + channel] = resized[from + 2 - channel];
+            }
+        }
+    }
+    assert!(frame == yuv_from_rgb(&pasted, 160, 180));
+}
+
+#[test]
+fn only_the_painted_rectangle_changes() {
+    for paste in [Paste::Feathered, Paste::Parity] {
+        let (base, frame, patch) = compose(&photo(161, 181), paste, &mouth(255));
+        let painted = patch.painted;
+        let mut changed = 0;
+        for y in 0..base.height {
+            for x in 0..base.width {
+                let inside = (painted.left..painted.right).contains(&x)
+                    && (painted.top..painted.bottom).contains(&y);
+                let at = y * base.width + x;
+                let same = frame.planes[at] == base.planes[at];
+                assert!(
+                    same || inside,
+                    "pixel ({x}, {y}) changed outside {painted:?}"
+                );
+                changed += usize::from(!same);
+            }
+        }
+        assert!(changed > 1000, "only {changed} pixels were painted");
+    }
+}
+
+#[test]
+fn the_feather_mask_leaves_nose_and_box_edges_alone_and_covers_the_mouth() {
+    let patch = MouthPatch::new(&photo(160, 180), face_box(), Paste::Feathered);
+    let share = |across: f32, down: f32| {
+        let x = face_box().left + (across * face_box().width() as f32) as usize;
+        let y = face_box().top + (down * face_box().height() as f32) as usize;
+        let painted = patch.painted;
+        if x < painted.left || x >= painted.right || y < painted.top || y >= painted.bottom {
+            return 0;
+        }
+        patch.shares[(y - painted.top) * painted.width() + x - painted.left]
+    };
+    assert_eq!(share(0.5, 0.73), 255);
+    assert_eq!(share(0.5, 0.45), 0);
+    assert_eq!(share(0.02, 0.73), 0);
+    assert_eq!(share(0.98, 0.73), 0);
+    assert!(
+        (1..255).contains(&share(0.5, 0.95)),
+        "the chin's edge is soft"
+    );
+}
+
+#[test]
+fn a_mouth_equal_to_the_photo_changes_nothing() {
+    let grey = Picture {
+        width: 160,
+        height: 180,
+        rgb: vec![120; 160 * 180 * 3],
+    };
+    let (base, frame, _) = compose(&grey, Paste::Feathered, &mouth(120));
+    assert!(base == frame);
+}
+
+#[test]
+fn a_face_at_the_photos_edge_is_composed() {
+    let photo = photo(101, 101);
+    let face_box = FaceBox {
+        left: 1,
+        top: 1,
+        right: 100,
+        bottom: 100,
+    };
+    let base = yuv_from_rgb(&photo, 100, 100);
+    for paste in [Paste::Feathered, Paste::Parity] {
+        let patch = MouthPatch::new(&photo, face_box, paste);
+        let mut frame = YuvFrame::new(100, 100);
+        Composer::new(&base, &patch, SIZE).compose(&mouth(0), &mut frame);
+        assert!(frame != base);
+    }
+}
+
+#[test]
+fn a_cross_fade_is_the_weighted_mean() {
+    let mut mouth = vec![0, 100, 255];
+    cross_fade(&mut mouth, &[100, 100, 0], 0.25);
+    assert_eq!(mouth, [25, 100, 191]);
+}
+
+#[test]
+fn the_crop_is_bgr() {
+    let red = Picture {
+        width: 64,
+        height: 64,
+        rgb: [255, 0, 10].repeat(64 * 64),
+    };
+    let crop = crop_face(
+        &red,
+        FaceBox {
+            left: 3,
+            top: 4,
+            right: 60,
+            bottom: 62,
+        },
+        96,
+    );
+    assert_eq!(crop.bgr[..3], [10, 0, 255]);
+    assert_eq!(crop.bgr.len(), 96 * 96 * 3);
+}

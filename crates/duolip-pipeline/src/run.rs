@@ -1,0 +1,325 @@
+//! The whole program, top to bottom: one job from text to video.
+//!
+//! speak → mel → plan → (every chunk: mouths → frames → segment) beside the encoding of the whole
+//! speech → concat. Delivery is the caller's: bytes for HTTP, a file for the command line.
+//!
+//! Knows the stages' traits only; duolip-service decides what is behind them.
+
+mod render;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
+
+use crate::chunk::ChunkPlan;
+use crate::encode::SegmentSettings;
+use crate::error::{Classify, ErrorKind, JobError, Stage};
+use crate::face::Avatar;
+use crate::folder::JobFolder;
+use crate::job::{Job, SpeechSource};
+use crate::lipsync::LipSync;
+use crate::mel::{MelSpectrogram, mel_from_speech};
+use crate::observe::Observer;
+use crate::speech::{Speech, SpeechDecoder, SpeechSynthesizer};
+use crate::statistics::Statistics;
+use crate::units::SampleRate;
+use render::{ChunkRender, Painters};
+
+/// What is behind the stages.
+#[derive(Clone)]
+pub struct Stages {
+    /// Text to speech.
+    pub synthesizer: Arc<dyn SpeechSynthesizer>,
+    /// Audio to speech.
+    pub decoder: Arc<dyn SpeechDecoder>,
+    /// Frames to segments.
+    pub encoder: Arc<dyn crate::encode::VideoEncoder>,
+    /// Segments to video.
+    pub muxer: Arc<dyn crate::concat::Muxer>,
+    /// Where job folders are made.
+    pub work_dir: PathBuf,
+    /// Threads that the encoders of one job share.
+    pub encoder_threads: usize,
+}
+
+/// The people of one job: who is seen, who paints, who watches.
+#[derive(Clone)]
+pub struct Cast {
+    /// Who is seen.
+    pub avatar: Arc<Avatar>,
+    /// The models the job names, in its order.
+    pub models: Vec<Arc<dyn LipSync>>,
+    /// Who watches.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// A finished video. Its file disappears with the last clone of its job folder.
+#[derive(Debug)]
+pub struct Video {
+    /// The MP4 file.
+    pub path: PathBuf,
+    /// Keeps the file.
+    pub folder: JobFolder,
+    /// What it cost.
+    pub statistics: Statistics,
+}
+
+/// A stage's task came to no regular end.
+#[derive(Debug, thiserror::Error)]
+#[error("the {0} stage panicked")]
+struct Panicked(Stage, #[source] tokio::task::JoinError);
+
+impl Classify for Panicked {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Internal
+    }
+}
+
+/// Renders `job`.
+///
+/// # Errors
+/// The first error of any stage; the other chunks are stopped then.
+///
+/// # Cancellation
+/// Dropping the future stops every stage within a batch of mouths, ends every child process and
+/// removes every file.
+///
+/// # Panics
+/// When `cast` has no models: [`crate::job::JobRequest::validate`] makes sure of one.
+pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobError> {
+    let cancel = CancellationToken::new();
+    let _stop_when_dropped = cancel.clone().drop_guard();
+    let started = Instant::now();
+    let folder = JobFolder::create_in(&stages.work_dir).map_err(JobError::at(Stage::Validate))?;
+
+    let (speech, speak) = speak(&job, stages, &folder, &cancel).await?;
+    let (mel, mel_time) = mel(&speech).await?;
+    let (plan, plan_time) = timed(|| plan(&job, &speech, &mel, &cast));
+    cast.observer.planned(&plan.chunks);
+
+    let render_started = Instant::now();
+    let audio = encode_speech(speech.clone(), stages, &folder, &cancel);
+    let chunks = render_chunks(&plan, mel, &cast, stages, &folder, &cancel);
+    let speech_seconds = speech.seconds();
+    // From here on only the encoder holds the samples.
+    drop(speech);
+    let (audio, chunks) = futures::join!(audio, chunks);
+    let (chunks, encode_speech) = first_real_error(chunks, audio)?;
+    let render = render_started.elapsed();
+
+    let (segments, chunk_statistics) = chunks.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+    let path = folder.file("video.mp4");
+    let concat = {
+        let (muxer, speech, video) = (
+            Arc::clone(&stages.muxer),
+            folder.file(SPEECH_FILE),
+            path.clone(),
+        );
+        let (folder, cancel) = (folder.clone(), cancel.clone());
+        blocking(Stage::Concat, move || {
+            let _folder = folder;
+            timed(|| muxer.concat(&segments, &speech, &video, &cancel))
+        })
+        .await?
+    };
+    let ((), concat) = stage_result(Stage::Concat, concat)?;
+
+    let statistics = Statistics {
+        speech_seconds,
+        frames: plan.frames,
+        frame_rate: plan.frame_rate,
+        speak,
+        mel: mel_time,
+        plan: plan_time,
+        render,
+        encode_speech,
+        chunks: chunk_statistics,
+        concat,
+        total: started.elapsed(),
+    };
+    Ok(Video {
+        path,
+        folder,
+        statistics,
+    })
+}
+
+/// The encoded speech in the job folder.
+const SPEECH_FILE: &str = "speech.m4a";
+
+async fn speak(
+    job: &Job,
+    stages: &Stages,
+    folder: &JobFolder,
+    cancel: &CancellationToken,
+) -> Result<(Speech, Duration), JobError> {
+    let limit_seconds = job.limits.speech_seconds;
+    let (source, stages) = (job.speech.clone(), stages.clone());
+    let (folder, cancel) = (folder.clone(), cancel.clone());
+    let spoken = blocking(Stage::Speak, move || {
+        timed(|| match source {
+            SpeechSource::Text(utterance) => {
+                stages
+                    .synthesizer
+                    .synthesize(&utterance, limit_seconds, &folder, &cancel)
+            }
+            SpeechSource::Audio(audio) => {
+                stages
+                    .decoder
+                    .decode(&audio, limit_seconds, &folder, &cancel)
+            }
+        })
+    });
+    stage_result(Stage::Speak, spoken.await?)
+}
+
+async fn mel(speech: &Speech) -> Result<(Arc<MelSpectrogram>, Duration), JobError> {
+    let speech = speech.clone();
+    let mel = blocking(Stage::Mel, move || {
+        timed(|| {
+            let at_16k = speech
+                .resampled(SampleRate::MEL)
+                .map_err(JobError::at(Stage::Mel))?;
+            mel_from_speech(&at_16k)
+                .map(Arc::new)
+                .map_err(JobError::at(Stage::Mel))
+        })
+    });
+    let (mel, time) = mel.await?;
+    Ok((mel?, time))
+}
+
+fn plan(job: &Job, speech: &Speech, mel: &MelSpectrogram, cast: &Cast) -> ChunkPlan {
+    let frame_rate = cast.avatar.frame_rate;
+    let frames = frame_rate.frames_for(speech.samples.len(), speech.rate);
+    let looks: Vec<_> = cast.models.iter().map(|model| model.look()).collect();
+    ChunkPlan::new(
+        frames,
+        speech.seconds(),
+        frame_rate,
+        &looks,
+        job.workers,
+        mel,
+    )
+}
+
+async fn encode_speech(
+    speech: Speech,
+    stages: &Stages,
+    folder: &JobFolder,
+    cancel: &CancellationToken,
+) -> Result<Duration, JobError> {
+    let encoder = Arc::clone(&stages.encoder);
+    let (folder, cancel) = (folder.clone(), cancel.clone());
+    let encoded = blocking(Stage::Encode, move || {
+        let path = folder.file(SPEECH_FILE);
+        stop_others_on_error(
+            &cancel,
+            timed(|| encoder.encode_speech(&speech, &path, &cancel)),
+        )
+    });
+    let ((), time) = stage_result(Stage::Encode, encoded.await?)?;
+    Ok(time)
+}
+
+/// All chunks at the same time, each in its own blocking task.
+async fn render_chunks(
+    plan: &ChunkPlan,
+    mel: Arc<MelSpectrogram>,
+    cast: &Cast,
+    stages: &Stages,
+    folder: &JobFolder,
+    cancel: &CancellationToken,
+) -> Vec<Result<render::Rendered, JobError>> {
+    let settings = SegmentSettings {
+        width: cast.avatar.base.width,
+        height: cast.avatar.base.height,
+        frame_rate: plan.frame_rate,
+        threads: (stages.encoder_threads / plan.chunks.len()).max(1),
+    };
+    let painters = Painters::new(&cast.models);
+    let tasks = plan.chunks.iter().map(|chunk| {
+        let render = ChunkRender {
+            chunk: chunk.clone(),
+            settings,
+            mel: Arc::clone(&mel),
+            avatar: Arc::clone(&cast.avatar),
+            painters: painters.clone(),
+            encoder: Arc::clone(&stages.encoder),
+            observer: Arc::clone(&cast.observer),
+            folder: folder.clone(),
+            cancel: cancel.clone(),
+        };
+        let span = info_span!("chunk", index = chunk.index, model = %chunk.look);
+        let cancel = cancel.clone();
+        async move {
+            let task_span = span.clone();
+            let rendered = blocking(Stage::LipSync, move || task_span.in_scope(|| render.run()))
+                .instrument(span)
+                .await
+                .and_then(|rendered| rendered);
+            if rendered.is_err() {
+                cancel.cancel();
+            }
+            rendered
+        }
+    });
+    join_all(tasks).await
+}
+
+/// All results, or the error that made the others stop.
+fn first_real_error(
+    chunks: Vec<Result<render::Rendered, JobError>>,
+    audio: Result<Duration, JobError>,
+) -> Result<(Vec<render::Rendered>, Duration), JobError> {
+    let mut rendered = Vec::with_capacity(chunks.len());
+    let mut errors = Vec::new();
+    for chunk in chunks {
+        chunk.map_or_else(|error| errors.push(error), |chunk| rendered.push(chunk));
+    }
+    let audio = audio.map_err(|error| errors.push(error));
+    let real = errors
+        .iter()
+        .position(|error| error.kind() != ErrorKind::Cancelled);
+    match (audio, real) {
+        (Ok(audio), None) if errors.is_empty() => Ok((rendered, audio)),
+        (_, real) => Err(errors.swap_remove(real.unwrap_or(0))),
+    }
+}
+
+/// Runs `work` on a blocking thread; a panic in it becomes the job's error.
+async fn blocking<T: Send + 'static>(
+    stage: Stage,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JobError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|panic| JobError::new(stage, Panicked(stage, panic)))
+}
+
+fn stop_others_on_error<T, E>(
+    cancel: &CancellationToken,
+    result: (Result<T, E>, Duration),
+) -> (Result<T, E>, Duration) {
+    if result.0.is_err() {
+        cancel.cancel();
+    }
+    result
+}
+
+fn stage_result<T, E: Classify>(
+    stage: Stage,
+    (result, time): (Result<T, E>, Duration),
+) -> Result<(T, Duration), JobError> {
+    Ok((result.map_err(JobError::at(stage))?, time))
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = Instant::now();
+    let result = work();
+    (result, started.elapsed())
+}

@@ -1,0 +1,227 @@
+//! One chunk: mel windows → mouths → frames → segment.
+//!
+//! While one batch of mouths is composed and encoded the next is already being painted.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::chunk::{Chunk, Fade};
+use crate::compose::{Composer, cross_fade};
+use crate::encode::{Segment, SegmentSettings, SegmentWriter, VideoEncoder};
+use crate::error::{JobError, Stage};
+use crate::face::Avatar;
+use crate::folder::JobFolder;
+use crate::lipsync::{LipSync, LipSyncError, Look, MouthBatch, Mouths, PendingMouths};
+use crate::mel::{MelSpectrogram, WINDOW_VALUES};
+use crate::observe::Observer;
+use crate::picture::YuvFrame;
+use crate::statistics::ChunkStatistics;
+use crate::units::FrameRange;
+
+/// Batches that one chunk has under way: one being composed, one being painted, one waiting.
+const BATCHES_AHEAD: usize = 2;
+
+/// A chunk's segment and what it cost.
+pub(super) type Rendered = (Segment, ChunkStatistics);
+
+/// The models of a job, found by look.
+#[derive(Clone)]
+pub(super) struct Painters(Vec<Arc<dyn LipSync>>);
+
+impl Painters {
+    pub(super) fn new(models: &[Arc<dyn LipSync>]) -> Self {
+        Self(models.to_vec())
+    }
+
+    /// The plan deals chunks to the job's own models only, so the look is always there.
+    fn of(&self, look: Look) -> Result<&Arc<dyn LipSync>, LipSyncError> {
+        self.0
+            .iter()
+            .find(|model| model.look() == look)
+            .ok_or(LipSyncError::SessionEnded { look })
+    }
+}
+
+/// All that one chunk needs.
+pub(super) struct ChunkRender {
+    pub(super) chunk: Chunk,
+    pub(super) settings: SegmentSettings,
+    pub(super) mel: Arc<MelSpectrogram>,
+    pub(super) avatar: Arc<Avatar>,
+    pub(super) painters: Painters,
+    pub(super) encoder: Arc<dyn VideoEncoder>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) folder: JobFolder,
+    pub(super) cancel: CancellationToken,
+}
+
+/// Where a chunk's time went.
+#[derive(Default)]
+struct Times {
+    lip_sync: Duration,
+    compose: Duration,
+    encode: Duration,
+}
+
+impl ChunkRender {
+    /// Renders the chunk. Blocks.
+    pub(super) fn run(self) -> Result<Rendered, JobError> {
+        let started = Instant::now();
+        let mut times = Times::default();
+        let path = self
+            .folder
+            .file(&format!("segment-{:02}.mp4", self.chunk.index));
+        let mut writer = self
+            .encoder
+            .begin_segment(self.chunk.index, &path, self.settings, &self.cancel)
+            .map_err(JobError::at(Stage::Encode))?;
+        self.frames(writer.as_mut(), &mut times)?;
+        let segment =
+            clocked(&mut times.encode, || writer.finish()).map_err(JobError::at(Stage::Encode))?;
+        let statistics = ChunkStatistics {
+            index: self.chunk.index,
+            look: self.chunk.look,
+            frames: self.chunk.frames.clone(),
+            render: started.elapsed(),
+            lip_sync: times.lip_sync,
+            compose: times.compose,
+            encode: times.encode,
+        };
+        Ok((segment, statistics))
+    }
+
+    fn frames(&self, writer: &mut dyn SegmentWriter, times: &mut Times) -> Result<(), JobError> {
+        let painter = self
+            .painters
+            .of(self.chunk.look)
+            .map_err(JobError::at(Stage::LipSync))?;
+        let mut fades = self.begin_fades()?;
+        let mut composer =
+            Composer::new(&self.avatar.base, &self.avatar.patch, painter.input_size());
+        let mut unasked = self.chunk.frames.clone();
+        let mut asked: VecDeque<(FrameRange, PendingMouths)> = VecDeque::new();
+        loop {
+            while asked.len() < BATCHES_AHEAD && !unasked.is_empty() {
+                let end = (unasked.start + painter.batch_size()).min(unasked.end);
+                let frames = unasked.start..end;
+                asked.push_back((frames.clone(), self.ask(painter.as_ref(), frames)?));
+                unasked.start = end;
+            }
+            let Some((frames, pending)) = asked.pop_front() else {
+                return Ok(());
+            };
+            let mouths = clocked(&mut times.lip_sync, || pending.wait())
+                .map_err(JobError::at(Stage::LipSync))?;
+            for (frame, mouth) in frames.zip(mouths.iter()) {
+                let mut buffer = clocked(&mut times.encode, || writer.buffer())
+                    .map_err(JobError::at(Stage::Encode))?;
+                clocked(&mut times.compose, || composer.compose(mouth, &mut buffer));
+                for fade in &mut fades {
+                    fade.mix_into(frame, &mut buffer, &self.avatar, times)?;
+                }
+                self.observer
+                    .composed(self.chunk.index, frame, &buffer.planes);
+                clocked(&mut times.encode, || writer.write(buffer))
+                    .map_err(JobError::at(Stage::Encode))?;
+            }
+        }
+    }
+
+    /// Asks the neighbours' models for the frames in which they are mixed in.
+    fn begin_fades(&self) -> Result<Vec<FadeRender>, JobError> {
+        let fades = self.chunk.fades.iter().map(|fade| {
+            let painter = self
+                .painters
+                .of(fade.look)
+                .map_err(JobError::at(Stage::LipSync))?;
+            let pending = self.ask(painter.as_ref(), fade.frames.clone())?;
+            Ok(FadeRender {
+                fade: fade.clone(),
+                mouths: FadeMouths::Pending(Some(pending)),
+            })
+        });
+        fades.collect()
+    }
+
+    fn ask(&self, painter: &dyn LipSync, frames: FrameRange) -> Result<PendingMouths, JobError> {
+        let at = JobError::at(Stage::LipSync);
+        if self.cancel.is_cancelled() {
+            return Err(at(LipSyncError::Cancelled));
+        }
+        let expected = painter.input_size();
+        let face = self.avatar.crop(expected).ok_or_else(|| {
+            at(LipSyncError::WrongFaceSize {
+                look: painter.look(),
+                expected,
+                actual: self.avatar.crops.first().map_or(0, |crop| crop.size),
+            })
+        })?;
+        let mut mel_windows = Vec::with_capacity(frames.len() * WINDOW_VALUES);
+        for frame in frames {
+            self.mel
+                .append_window(frame, self.settings.frame_rate, &mut mel_windows);
+        }
+        painter
+            .submit(MouthBatch {
+                mel_windows,
+                face: Arc::clone(face),
+            })
+            .map_err(at)
+    }
+}
+
+/// A fade whose mouths are on their way or have come.
+struct FadeRender {
+    fade: Fade,
+    mouths: FadeMouths,
+}
+
+enum FadeMouths {
+    /// Taken when first needed.
+    Pending(Option<PendingMouths>),
+    Painted(Mouths),
+}
+
+impl FadeRender {
+    /// Mixes the other model's picture of `frame` into `buffer`, if the fade covers it.
+    fn mix_into(
+        &mut self,
+        frame: usize,
+        buffer: &mut YuvFrame,
+        avatar: &Avatar,
+        times: &mut Times,
+    ) -> Result<(), JobError> {
+        if !self.fade.frames.contains(&frame) {
+            return Ok(());
+        }
+        let place = frame - self.fade.frames.start;
+        if let FadeMouths::Pending(pending) = &mut self.mouths
+            && let Some(pending) = pending.take()
+        {
+            let painted = clocked(&mut times.lip_sync, || pending.wait())
+                .map_err(JobError::at(Stage::LipSync))?;
+            self.mouths = FadeMouths::Painted(painted);
+        }
+        if let FadeMouths::Painted(mouths) = &self.mouths
+            && let Some(mouth) = mouths.iter().nth(place)
+        {
+            clocked(&mut times.compose, || {
+                let mut other = YuvFrame::new(buffer.width, buffer.height);
+                Composer::new(&avatar.base, &avatar.patch, mouths.size).compose(mouth, &mut other);
+                cross_fade(&mut buffer.planes, &other.planes, self.fade.shares[place]);
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Adds the time that `work` takes to `time`.
+fn clocked<T>(time: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = work();
+    *time += started.elapsed();
+    result
+}
