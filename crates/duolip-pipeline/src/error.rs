@@ -157,15 +157,21 @@ impl JobError {
     /// The whole chain of causes, for the log.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.cause.to_string();
-        let mut next = self.cause.source();
-        while let Some(cause) = next {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        text
+        chain(&*self.cause)
     }
+}
+
+/// An error and its causes in one line.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }
 
 impl fmt::Display for JobError {

@@ -1,0 +1,70 @@
+# The commands of the project. CI and the README use these and no others.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# dev: quick to build, and the arithmetic and every dependency are optimised in it all the same.
+# release: what is deployed; its link-time optimisation takes minutes.
+PROFILE ?= dev
+CARGO_TARGET_DIR ?= target
+export CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
+# rustup's folder is on the path only in shells started after its installation.
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+
+BIN := $(CARGO_TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+PYTHON := $(CARGO_TARGET_DIR)/venv/bin/python
+SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh bench/*.sh)
+
+export DEMO_TEXT ?= Здравствуйте! Меня зовут Анна, и я говорю то, что вы напишете. Губы смыкаются на буквах п, б и м, округляются на о и у. Эту речь рисуют две нейросети сразу: одна начинает, другая продолжает, а шва между ними не видно. And now a few words in English, just for fun. Спасибо за внимание!
+
+.PHONY: help setup build demo serve test lint bench
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo 'PROFILE=release builds, renders and serves as deployed.'
+
+setup: ## install what is missing (scripts/setup.sh says what it does)
+	@scripts/setup.sh
+
+build: ## build the command line and the HTTP function
+	@scripts/setup.sh packages toolchain
+	cargo build --profile $(PROFILE) --workspace --bins
+
+demo: ## render out/demo.mp4: some words of Russian and English, both models
+	@scripts/setup.sh packages toolchain venv onnxruntime
+	cargo build --profile $(PROFILE) --package duolip-cli
+	@mkdir -p out
+	$(BIN)/duolip render --text "$$DEMO_TEXT" --language ru --num-workers 2 --output out/demo.mp4
+
+serve: ## serve http://localhost:3000
+	@scripts/setup.sh packages toolchain venv onnxruntime
+	cargo build --profile $(PROFILE) --package duolip-http
+	$(BIN)/duolip-http
+
+# The binaries first: tests of the public surfaces start them.
+test: ## every test: Rust's, the examples in the documentation, Python's
+	@scripts/setup.sh
+	cargo build --workspace --bins
+	cargo nextest run --workspace
+	cargo test --workspace --doc
+	$(PYTHON) -m pytest tests/python
+
+lint: ## formatting, clippy, documentation, licences, shell scripts; any warning fails
+	@scripts/setup.sh packages toolchain
+	cargo metadata --locked --format-version 1 > /dev/null
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+	shellcheck $(SHELL_SCRIPTS)
+	@if cargo deny --version > /dev/null 2>&1; then \
+	    cargo deny --locked check bans licenses sources; \
+	else \
+	    echo 'lint: cargo-deny is not installed, so licences and sources went unchecked (scripts/setup.sh deny)'; \
+	fi
+
+bench: ## peak memory for one and for ten minutes of speech
+	@scripts/setup.sh packages toolchain venv onnxruntime
+	cargo build --profile $(PROFILE) --package duolip-cli
+	bench/memory.sh $(BIN)/duolip

@@ -1,0 +1,181 @@
+//! Starts encoders: one x264 process for each segment, one AAC process for the whole speech.
+//!
+//! What makes segments joinable without re-encoding is decided here: identical settings, no frame
+//! that refers outside its segment, one time base.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use duolip_child::ChildError;
+use duolip_pipeline::CancellationToken;
+use duolip_pipeline::encode::{EncodeError, SegmentSettings, SegmentWriter, VideoEncoder};
+use duolip_pipeline::speech::Speech;
+use duolip_pipeline::units::FrameRate;
+
+use crate::program::{Ffmpeg, file_url};
+use crate::segment::{FfmpegSegment, SegmentError};
+use crate::speech_track;
+
+/// The time base of a segment has at least this many ticks a second.
+const LEAST_TICKS: u32 = 10_000;
+
+/// The keyframe interval, in seconds: what a player can seek to.
+const KEYFRAME_SECONDS: f64 = 2.0;
+
+/// BT.709, limited range: what the pipeline's frames hold.
+const COLOURS: [&str; 8] = [
+    "-color_range",
+    "tv",
+    "-colorspace",
+    "bt709",
+    "-color_primaries",
+    "bt709",
+    "-color_trc",
+    "bt709",
+];
+
+/// How x264 trades time against size and quality.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct X264Settings {
+    /// x264's preset, from `ultrafast` to `placebo`.
+    pub preset: String,
+    /// Constant rate factor, 0..=51; lower is better and larger.
+    pub crf: u8,
+}
+
+impl Default for X264Settings {
+    /// `veryfast` at 18: no visible loss on a face.
+    fn default() -> Self {
+        Self {
+            preset: "veryfast".to_owned(),
+            crf: 18,
+        }
+    }
+}
+
+/// Encodes segments as H.264 and the speech as AAC-LC, both in MP4.
+#[derive(Debug, Clone, Default)]
+pub struct FfmpegEncoder {
+    ffmpeg: Ffmpeg,
+    x264: X264Settings,
+}
+
+impl FfmpegEncoder {
+    /// An encoder that runs `ffmpeg` with `x264`.
+    #[must_use]
+    pub fn new(ffmpeg: Ffmpeg, x264: X264Settings) -> Self {
+        Self { ffmpeg, x264 }
+    }
+
+    fn segment_command(&self, path: &Path, settings: SegmentSettings) -> Command {
+        let rate = settings.frame_rate;
+        let fraction = format!("{}/{}", rate.numerator(), rate.denominator());
+        let ticks = timescale(rate).to_string();
+        let mut command = self.ffmpeg.command();
+        command
+            .args([
+                "-f",
+                "rawvideo",
+                "-pix_fmt",
+                "yuv420p",
+                "-framerate",
+                &fraction,
+            ])
+            .args(["-s", &format!("{}x{}", settings.width, settings.height)])
+            .args(COLOURS)
+            .args([
+                "-i", "pipe:0", "-an", "-c:v", "libx264", "-pix_fmt", "yuv420p",
+            ])
+            .args([
+                "-preset",
+                &self.x264.preset,
+                "-crf",
+                &self.x264.crf.to_string(),
+            ])
+            .args(["-threads", &settings.threads.to_string()])
+            .args([
+                "-bf",
+                "0",
+                "-sc_threshold",
+                "0",
+                "-g",
+                &keyframe_interval(rate).to_string(),
+            ])
+            .args(COLOURS)
+            // Said again for the output: ffmpeg approximates unusual rates that it only read.
+            .args([
+                "-r",
+                &fraction,
+                "-video_track_timescale",
+                &ticks,
+                "-movie_timescale",
+                &ticks,
+            ])
+            .args([
+                "-flags",
+                "+cgop+bitexact",
+                "-fflags",
+                "+bitexact",
+                "-f",
+                "mp4",
+            ])
+            .arg(file_url(path))
+            .stdin(Stdio::piped());
+        command
+    }
+}
+
+impl VideoEncoder for FfmpegEncoder {
+    fn begin_segment(
+        &self,
+        index: usize,
+        path: &Path,
+        settings: SegmentSettings,
+        cancel: &CancellationToken,
+    ) -> Result<Box<dyn SegmentWriter>, EncodeError> {
+        let SegmentSettings { width, height, .. } = settings;
+        if [width, height]
+            .iter()
+            .any(|&side| side == 0 || !side.is_multiple_of(2))
+        {
+            return Err(encoder_error(SegmentError::OddSize { width, height }));
+        }
+        let mut command = self.segment_command(path, settings);
+        let segment = FfmpegSegment::start(&mut command, index, path, settings, cancel)?;
+        Ok(Box::new(segment))
+    }
+
+    fn encode_speech(
+        &self,
+        speech: &Speech,
+        path: &Path,
+        cancel: &CancellationToken,
+    ) -> Result<(), EncodeError> {
+        speech_track::encode(&self.ffmpeg, speech, path, cancel)
+    }
+}
+
+/// Ticks per second, such that every frame lasts a whole number of ticks: a multiple of the frame
+/// rate's numerator.
+fn timescale(rate: FrameRate) -> u32 {
+    rate.numerator() * LEAST_TICKS.div_ceil(rate.numerator())
+}
+
+fn keyframe_interval(rate: FrameRate) -> u32 {
+    (KEYFRAME_SECONDS * rate.per_second()).round() as u32
+}
+
+/// A child's failure as the encoder's.
+pub(crate) fn child_error(error: ChildError) -> EncodeError {
+    match error {
+        ChildError::Cancelled { .. } => EncodeError::Cancelled,
+        other => encoder_error(other),
+    }
+}
+
+pub(crate) fn encoder_error(error: impl std::error::Error + Send + Sync + 'static) -> EncodeError {
+    EncodeError::Encoder(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+use std::error::Error;
+
+use duolip_pipeline::encode::{SegmentWriter, VideoEncoder};
+use duolip_pipeline::folder::JobFolder;
+use duolip_pipeline::speech::Speech;
+use duolip_pipeline::units::{FrameRate, SampleRate};
+
+use super::*;
+use crate::FfmpegEncoder;
+use crate::testing::{folder, luma_of, paint, probed, settings, tone};
+
+fn no_cancel() -> CancellationToken {
+    CancellationToken::new()
+}
+
+/// Segments of the given numbers of frames, painted with their number in the whole job.
+fn segments(frame_rate: &str, frames: &[usize], folder: &Path) -> Vec<Segment> {
+    let encoder = FfmpegEncoder::default();
+    let mut number = 0;
+    let mut segment_of = |(index, &count): (usize, &usize)| {
+        let path = folder.join(format!("segment-{index}.mp4"));
+        let begun = encoder.begin_segment(index, &path, settings(frame_rate), &no_cancel());
+        let mut writer: Box<dyn SegmentWriter> = begun.unwrap();
+        for _ in 0..count {
+            let mut frame = writer.buffer().unwrap();
+            paint(&mut frame, number);
+            writer.write(frame).unwrap();
+            number += 1;
+        }
+        writer.finish().unwrap()
+    };
+    frames.iter().enumerate().map(&mut segment_of).collect()
+}
+
+/// The speech that is shown by `frames` frames, a third of a frame short of them all.
+fn speech_for(frames: usize, frame_rate: &str, rate_hz: u32) -> Speech {
+    let rate: FrameRate = frame_rate.parse().unwrap();
+    let seconds = rate.seconds_at(frames) - rate.seconds_at(1) / 3.0;
+    let samples = (seconds * f64::from(rate_hz)) as usize;
+    let speech = Speech::new(tone(rate_hz, samples), SampleRate::new(rate_hz).unwrap()).unwrap();
+    assert_eq!(rate.frames_for(samples, speech.rate), frames);
+    speech
+}
+
+/// A video of segments of the given numbers of frames, and the number of samples of its speech.
+fn video_of(
+    frame_rate: &str,
+    frames: &[usize],
+    rate_hz: u32,
+    folder: &JobFolder,
+) -> (PathBuf, usize) {
+    let segments = segments(frame_rate, frames, folder.path());
+    let speech = speech_for(frames.iter().sum(), frame_rate, rate_hz);
+    let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
+    FfmpegEncoder::default()
+        .encode_speech(&speech, &track, &no_cancel())
+        .unwrap();
+    FfmpegMuxer::default()
+        .concat(&segments, &track, &video, &no_cancel())
+        .unwrap();
+    (video, speech.samples.len())
+}
+
+#[test]
+fn packets_lie_one_frame_apart_over_every_seam_and_frame_counts_add_up() {
+    let splits: [&[usize]; 4] = [&[37], &[20, 17], &[1, 13, 2, 60, 1], &[7; 16]];
+    for (frame_rate, tick) in [
+        ("25", 400),
+        ("30000/1001", 1001),
+        ("24000/1001", 1001),
+        ("120000/1001", 1001),
+    ] {
+        for split in splits {
+            let folder = folder();
+            let (video, _) = video_of(frame_rate, split, 16_000, &folder);
+            let frames: usize = split.iter().sum();
+            let answer = probed(
+                &video,
+                &["-select_streams", "v", "-show_streams", "-show_packets"],
+            );
+            let times: Vec<_> = answer["packets"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|packet| {
+                    assert_eq!(packet["pts"], packet["dts"]);
+                    packet["pts"].as_u64().unwrap()
+                })
+                .collect();
+            let wanted: Vec<_> = (0..frames as u64).map(|n| n * tick).collect();
+            assert_eq!(times, wanted, "{frame_rate} {split:?}");
+            let stream = &answer["streams"][0];
+            assert_eq!(
+                stream["duration_ts"],
+                frames as u64 * tick,
+                "{frame_rate} {split:?}"
+            );
+            assert_eq!(
+                stream["r_frame_rate"]
+                    .as_str()
+                    .unwrap()
+                    .trim_end_matches("/1"),
+                frame_rate
+            );
+            assert_eq!(
+                stream["avg_frame_rate"]
+                    .as_str()
+                    .unwrap()
+                    .trim_end_matches("/1"),
+                frame_rate
+            );
+        }
+    }
+}
+
+#[test]
+fn the_audio_begins_at_zero_and_lasts_as_long_as_the_speech_to_the_sample() {
+    for (frame_rate, rate_hz) in [
+        ("25", 16_000),
+        ("25", 22_050),
+        ("30000/1001", 44_100),
+        ("24000/1001", 48_000),
+    ] {
+        let folder = folder();
+        let (video, samples) = video_of(frame_rate, &[20, 17], rate_hz, &folder);
+        let answer = probed(&video, &["-show_streams", "-show_format"]);
+        let streams = answer["streams"].as_array().unwrap();
+        let kinds: Vec<_> = streams.iter().map(|stream| &stream["codec_name"]).collect();
+        assert_eq!(kinds, ["h264", "aac"]);
+        assert_eq!(streams[0]["pix_fmt"], "yuv420p");
+        for stream in streams {
+            assert_eq!(stream["start_pts"], 0);
+        }
+        assert_eq!(streams[1]["time_base"], format!("1/{rate_hz}"));
+        assert_eq!(
+            streams[1]["duration_ts"], samples,
+            "{frame_rate} {rate_hz} Hz"
+        );
+        // The whole lasts as long as its frames: the longer of the two tracks.
+        let rate: FrameRate = frame_rate.parse().unwrap();
+        let seconds: f64 = answer["format"]["duration"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        // ffprobe prints microseconds, the header counts 240,000 ticks a second.
+        assert!((seconds - rate.seconds_at(37)).abs() < 6e-6, "{seconds}");
+    }
+}
+
+#[test]
+fn every_frame_comes_out_in_order_and_decodes_over_the_seams() {
+    let folder = folder();
+    let (video, _) = video_of("25", &[13, 1, 23], 16_000, &folder);
+    let mut command = Command::new("ffmpeg");
+    command
+        .args(["-v", "warning", "-nostdin", "-i"])
+        .arg(&video);
+    command.args(["-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"]);
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let frames: Vec<_> = output.stdout.chunks_exact(64 * 48 * 3 / 2).collect();
+    assert_eq!(frames.len(), 37);
+    for (number, frame) in frames.iter().enumerate() {
+        // crf 18 moves a flat picture by a few steps at most; frames lie seven apart.
+        let luma = frame[64 * 24 + 32];
+        assert!(
+            luma.abs_diff(luma_of(number)) <= 3,
+            "frame {number} has luma {luma}"
+        );
+    }
+}
+
+#[test]
+fn the_sound_comes_out_in_phase_with_the_speech() {
+    let folder = folder();
+    let (video, samples) = video_of("25", &[20, 17], 16_000, &folder);
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-nostdin", "-i"]).arg(&video);
+    let output = command
+        .args(["-map", "0:a", "-f", "f32le", "-"])
+        .output()
+        .unwrap();
+    let decoded: Vec<_> = output
+        .stdout
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
+    // The decoder may leave the padding of the last block of 1024.
+    assert!(
+        (samples..samples + 1024).contains(&decoded.len()),
+        "{}",
+        decoded.len()
+    );
+    let wanted = tone(16_000, samples);
+    let error = (2_000..samples - 2_000)
+        .map(|n| (decoded[n] - wanted[n]).abs())
+        .fold(0.0, f32::max);
+    // A single sample of shift would be 0.086.
+    assert!(error < 0.03, "{error}");
+}
+
+#[test]
+fn the_index_comes_before_the_frames() {
+    let folder = folder();
+    let (video, _) = video_of("25", &[10, 10], 16_000, &folder);
+    let bytes = std::fs::read(video).unwrap();
+    let mut boxes = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        boxes.push(String::from_utf8_lossy(&bytes[at + 4..at + 8]).into_owned());
+        at += u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    }
+    let place = |name: &str| boxes.iter().position(|found| found == name).unwrap();
+    assert!(place("moov") < place("mdat"), "{boxes:?}");
+}
+
+#[test]
+fn the_same_job_gives_the_same_bytes() {
+    let (first, second) = (folder(), folder());
+    let [first, second] = [&first, &second].map(|folder| video_of("25", &[9, 8], 16_000, folder).0);
+    assert!(std::fs::read(first).unwrap() == std::fs::read(second).unwrap());
+}
+
+#[test]
+fn folders_with_quotes_spaces_and_colons_are_joined_from() {
+    let folder = folder();
+    let odd = folder.file("it's a: \"test\" \\ 100%d #1");
+    std::fs::create_dir(&odd).unwrap();
+    let segments = segments("25", &[5, 5], &odd);
+    let (track, video) = (odd.join("speech.m4a"), odd.join("video.mp4"));
+    let speech = speech_for(10, "25", 16_000);
+    FfmpegEncoder::default()
+        .encode_speech(&speech, &track, &no_cancel())
+        .unwrap();
+    FfmpegMuxer::default()
+        .concat(&segments, &track, &video, &no_cancel())
+        .unwrap();
+    assert_eq!(
+        probed(&video, &["-show_streams"])["streams"][0]["nb_frames"],
+        "10"
+    );
+}
+
+#[test]
+fn a_path_with_a_line_break_cannot_smuggle_a_second_file_into_the_list() {
+    let path = PathBuf::from("/tmp/a\nfile '/etc/passwd'");
+    let error = list_of(&[Segment {
+        index: 0,
+        path,
+        frames: 1,
+    }])
+    .unwrap_err();
+    assert!(error.to_string().contains("line break"), "{error}");
+}
+
+#[test]
+fn a_missing_segment_is_told_in_ffmpegs_words() {
+    let folder = folder();
+    let gone = Segment {
+        index: 0,
+        path: folder.file("gone.mp4"),
+        frames: 1,
+    };
+    let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
+    let error = FfmpegMuxer::default()
+        .concat(&[gone], &track, &video, &no_cancel())
+        .unwrap_err();
+    let text = error.source().unwrap().to_string();
+    assert!(
+        text.contains("exit status") && text.contains("gone.mp4"),
+        "{text}"
+    );
+}
+
+#[test]
+fn joining_nothing_is_refused() {
+    let (track, video) = (Path::new("speech.m4a"), Path::new("video.mp4"));
+    let error = FfmpegMuxer::default()
+        .concat(&[], track, video, &no_cancel())
+        .unwrap_err();
+    assert_eq!(
+        error.source().unwrap().to_string(),
+        "there are 0 segments; at least 1 is needed"
+    );
+}
+
+#[test]
+fn a_cancelled_job_joins_nothing() {
+    let folder = folder();
+    let segments = segments("25", &[1], folder.path());
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let track = folder.file("speech.m4a");
+    let error = FfmpegMuxer::default()
+        .concat(&segments, &track, &folder.file("video.mp4"), &cancel)
+        .unwrap_err();
+    assert!(matches!(error, ConcatError::Cancelled), "{error}");
+}

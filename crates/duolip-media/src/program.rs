@@ -1,0 +1,63 @@
+//! The ffmpeg program: where it is, and what every call of it has in common.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// How often a wait looks at the cancellation token.
+pub(crate) const POLL: std::time::Duration = std::time::Duration::from_millis(5);
+
+/// What ticks the edit lists of our MP4 files are written in, per second.
+///
+/// ffmpeg's own choice of 1000 would round the length of every track to a millisecond. This is a
+/// common multiple of the usual frame rates and of the 8, 12 and 16 kHz families of sample rates,
+/// and finer than one audio sample for all others.
+pub(crate) const MOVIE_TIMESCALE: &str = "240000";
+
+/// The ffmpeg program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ffmpeg {
+    program: PathBuf,
+}
+
+impl Default for Ffmpeg {
+    /// `ffmpeg`, found on the search path.
+    fn default() -> Self {
+        Self::at("ffmpeg")
+    }
+}
+
+impl Ffmpeg {
+    /// The program `program`: a name on the search path, or a path.
+    pub fn at(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+        }
+    }
+
+    /// A command that is quiet but for errors, asks nothing, and has no input or output yet.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(self.whereabouts());
+        command.args(["-hide_banner", "-loglevel", "error", "-nostdin", "-y"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    /// A relative path made absolute, since a command may run in another folder; a bare name stays.
+    fn whereabouts(&self) -> PathBuf {
+        let is_bare_name = self.program.components().count() == 1;
+        if is_bare_name {
+            None
+        } else {
+            std::path::absolute(&self.program).ok()
+        }
+        .unwrap_or_else(|| self.program.clone())
+    }
+}
+
+/// `path` as ffmpeg must be given it, so that no file name is mistaken for a protocol or an option.
+pub(crate) fn file_url(path: &Path) -> OsString {
+    let mut url = OsString::from("file:");
+    url.push(path);
+    url
+}

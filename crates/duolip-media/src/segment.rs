@@ -1,0 +1,231 @@
+//! One segment while it is written: a few frame buffers that circulate between the composer and a
+//! thread that feeds the encoder's pipe.
+//!
+//! composer ← free buffers ← feeder thread → pipe → ffmpeg; composer → composed frames → feeder.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
+};
+use std::thread::JoinHandle;
+
+use duolip_child::Child;
+use duolip_pipeline::CancellationToken;
+use duolip_pipeline::encode::{EncodeError, Segment, SegmentSettings, SegmentWriter};
+use duolip_pipeline::picture::YuvFrame;
+
+use crate::encode::{child_error, encoder_error};
+use crate::program::POLL;
+
+/// How many frame buffers circulate: one being composed, one being fed to the encoder, two to even
+/// out their pace.
+const BUFFERS: usize = 4;
+
+/// A segment asked for what no segment can be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SegmentError {
+    /// The size cannot be encoded.
+    #[error("a segment cannot be {width}x{height}; both sides must be even and at least 2")]
+    OddSize {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+    },
+    /// A frame is not as large as its segment.
+    #[error("a frame of {got_bytes} bytes was written to a segment with frames of {frame_bytes}")]
+    FrameSize {
+        /// The bytes of the frame.
+        got_bytes: usize,
+        /// The bytes it must have.
+        frame_bytes: usize,
+    },
+    /// Nothing was written.
+    #[error("a segment of 0 frames was finished; at least 1 is needed")]
+    NoFrames,
+    /// The encoder's end has been reported before.
+    #[error("the encoder of the segment has ended already")]
+    Ended,
+}
+
+/// A running encoder and what feeds it.
+pub(crate) struct FfmpegSegment {
+    segment: Segment,
+    settings: SegmentSettings,
+    cancel: CancellationToken,
+    child: Option<Child>,
+    composed: Option<SyncSender<YuvFrame>>,
+    free: Receiver<YuvFrame>,
+    feeder: Option<JoinHandle<io::Result<()>>>,
+    buffers_made: usize,
+}
+
+impl FfmpegSegment {
+    /// Starts `command`, which must read frames from its stdin and write the segment to `path`.
+    ///
+    /// # Errors
+    /// [`EncodeError::Encoder`] when it does not start.
+    pub(crate) fn start(
+        command: &mut Command,
+        index: usize,
+        path: &Path,
+        settings: SegmentSettings,
+        cancel: &CancellationToken,
+    ) -> Result<Self, EncodeError> {
+        let mut child = Child::start(command).map_err(child_error)?;
+        let pipe = child.take_stdin();
+        let (composed, to_feed) = sync_channel(BUFFERS);
+        let (fed, free) = sync_channel(BUFFERS);
+        let feeder = std::thread::spawn(move || feed(pipe, &to_feed, &fed));
+        Ok(Self {
+            segment: Segment {
+                index,
+                path: PathBuf::from(path),
+                frames: 0,
+            },
+            settings,
+            cancel: cancel.clone(),
+            child: Some(child),
+            composed: Some(composed),
+            free,
+            feeder: Some(feeder),
+            buffers_made: 0,
+        })
+    }
+
+    fn check_cancelled(&self) -> Result<(), EncodeError> {
+        if self.cancel.is_cancelled() {
+            Err(EncodeError::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How the feeder, which has ended or is about to, fared.
+    fn join_feeder(&mut self) -> io::Result<()> {
+        match self.feeder.take().map(JoinHandle::join) {
+            Some(Ok(fed)) => fed,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Waits for the regular end of both; a broken pipe is told as the encoder's own failure.
+    fn end(&mut self) -> Result<(), EncodeError> {
+        let fed = self.join_feeder();
+        let child = self
+            .child
+            .take()
+            .ok_or_else(|| encoder_error(SegmentError::Ended))?;
+        match fed {
+            Ok(()) => child.finish(&self.cancel),
+            Err(source) => Err(child.broken_pipe(source)),
+        }
+        .map_err(child_error)
+    }
+
+    /// Why the feeder ended before its time.
+    fn failure(&mut self) -> EncodeError {
+        self.end()
+            .err()
+            .unwrap_or_else(|| encoder_error(SegmentError::Ended))
+    }
+}
+
+impl SegmentWriter for FfmpegSegment {
+    fn buffer(&mut self) -> Result<YuvFrame, EncodeError> {
+        self.check_cancelled()?;
+        match self.free.try_recv() {
+            Ok(frame) => return Ok(frame),
+            Err(TryRecvError::Disconnected) => return Err(self.failure()),
+            Err(TryRecvError::Empty) if self.buffers_made < BUFFERS => {
+                self.buffers_made += 1;
+                return Ok(YuvFrame::new(self.settings.width, self.settings.height));
+            }
+            Err(TryRecvError::Empty) => {}
+        }
+        loop {
+            match self.free.recv_timeout(POLL) {
+                Ok(frame) => return Ok(frame),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.failure()),
+                Err(RecvTimeoutError::Timeout) => self.check_cancelled()?,
+            }
+        }
+    }
+
+    fn write(&mut self, frame: YuvFrame) -> Result<(), EncodeError> {
+        let (frame_bytes, got_bytes) = (frame_bytes(self.settings), frame.planes.len());
+        if got_bytes != frame_bytes {
+            return Err(encoder_error(SegmentError::FrameSize {
+                got_bytes,
+                frame_bytes,
+            }));
+        }
+        let mut waiting = frame;
+        loop {
+            let Some(composed) = &self.composed else {
+                return Err(encoder_error(SegmentError::Ended));
+            };
+            match composed.try_send(waiting) {
+                Ok(()) => break,
+                Err(TrySendError::Disconnected(_)) => return Err(self.failure()),
+                // Only frames that did not come from `buffer` can fill the channel.
+                Err(TrySendError::Full(frame)) => waiting = frame,
+            }
+            self.check_cancelled()?;
+            std::thread::sleep(POLL);
+        }
+        self.segment.frames += 1;
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Segment, EncodeError> {
+        if self.segment.frames == 0 {
+            return Err(encoder_error(SegmentError::NoFrames));
+        }
+        drop(self.composed.take());
+        // Buffers come back until the feeder has fed the last frame and closed the pipe.
+        loop {
+            match self.free.recv_timeout(POLL) {
+                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(_) | Err(RecvTimeoutError::Timeout) => self.check_cancelled()?,
+            }
+        }
+        self.end()?;
+        Ok(self.segment.clone())
+    }
+}
+
+impl Drop for FfmpegSegment {
+    fn drop(&mut self) {
+        // Killing the encoder breaks the pipe, which ends the feeder even in the middle of a frame.
+        drop(self.child.take());
+        drop(self.composed.take());
+        if let Some(feeder) = self.feeder.take() {
+            // What ended it no longer matters.
+            let _ = feeder.join();
+        }
+    }
+}
+
+/// Bytes of one yuv420p frame.
+fn frame_bytes(settings: SegmentSettings) -> usize {
+    settings.width * settings.height * 3 / 2
+}
+
+/// Writes composed frames to the encoder and hands their buffers back, until the last one.
+fn feed(
+    pipe: Option<ChildStdin>,
+    to_feed: &Receiver<YuvFrame>,
+    fed: &SyncSender<YuvFrame>,
+) -> io::Result<()> {
+    let mut pipe = pipe.ok_or(io::ErrorKind::BrokenPipe)?;
+    while let Ok(frame) = to_feed.recv() {
+        pipe.write_all(&frame.planes)?;
+        // A buffer too many, or a composer that has gone: then the buffer is not needed.
+        let _ = fed.try_send(frame);
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The whole speech → AAC in an MP4 file.
+//!
+//! AAC comes in blocks of 1024 samples behind a block of priming; the MP4's edit list leaves the
+//! priming out, and the last block's duration is cut to what the speech has. The track therefore
+//! states the speech's length to the sample. A decoder that ignores that cut (ffmpeg 5 does) gives
+//! up to 1023 samples of padding behind the end.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{ChildStdin, Command, Stdio};
+
+use duolip_child::{Child, ChildError};
+use duolip_pipeline::CancellationToken;
+use duolip_pipeline::encode::EncodeError;
+use duolip_pipeline::speech::Speech;
+
+use crate::encode::child_error;
+use crate::program::{Ffmpeg, MOVIE_TIMESCALE, file_url};
+
+/// The sample rates that AAC has and every player plays, in Hz.
+const AAC_RATES_HZ: [u32; 9] = [
+    8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000,
+];
+
+/// What speech of any other rate is resampled to, in Hz.
+const OTHER_RATES_HZ: u32 = 48_000;
+
+/// Four bits a sample are transparent for one voice; more than this is never needed.
+const MOST_BITS_PER_SECOND: u32 = 128_000;
+
+/// Samples converted to bytes at once.
+const BLOCK: usize = 16_384;
+
+/// Encodes `speech` into `path`.
+///
+/// # Errors
+/// [`EncodeError`].
+///
+/// # Cancellation
+/// Kills ffmpeg within milliseconds.
+pub(crate) fn encode(
+    ffmpeg: &Ffmpeg,
+    speech: &Speech,
+    path: &Path,
+    cancel: &CancellationToken,
+) -> Result<(), EncodeError> {
+    let mut child = Child::start(&mut command(ffmpeg, speech, path)).map_err(child_error)?;
+    let pipe = child.take_stdin();
+    let fed = std::thread::scope(|scope| {
+        let feeder = scope.spawn(move || feed(pipe, &speech.samples));
+        // Kills ffmpeg when cancelled, which breaks the feeder's pipe.
+        child.finish(cancel).map_err(child_error)?;
+        feeder
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            .map_err(|source| {
+                child_error(ChildError::Pipe {
+                    program: "ffmpeg".to_owned(),
+                    source,
+                })
+            })
+    });
+    fed
+}
+
+fn command(ffmpeg: &Ffmpeg, speech: &Speech, path: &Path) -> Command {
+    let source_hz = speech.rate.hz();
+    let hz = if AAC_RATES_HZ.contains(&source_hz) {
+        source_hz
+    } else {
+        OTHER_RATES_HZ
+    };
+    let bits_per_second = (4 * hz).min(MOST_BITS_PER_SECOND);
+    let mut command = ffmpeg.command();
+    command
+        .args([
+            "-f",
+            "f32le",
+            "-ar",
+            &source_hz.to_string(),
+            "-ac",
+            "1",
+            "-i",
+            "pipe:0",
+        ])
+        .args([
+            "-c:a",
+            "aac",
+            "-b:a",
+            &bits_per_second.to_string(),
+            "-ar",
+            &hz.to_string(),
+        ])
+        .args(["-movie_timescale", MOVIE_TIMESCALE])
+        .args(["-flags", "+bitexact", "-fflags", "+bitexact", "-f", "mp4"])
+        .arg(file_url(path))
+        .stdin(Stdio::piped());
+    command
+}
+
+fn feed(pipe: Option<ChildStdin>, samples: &[f32]) -> io::Result<()> {
+    let mut pipe = pipe.ok_or(io::ErrorKind::BrokenPipe)?;
+    let mut bytes = Vec::with_capacity(4 * BLOCK.min(samples.len()));
+    for block in samples.chunks(BLOCK) {
+        bytes.clear();
+        // Full scale is all that a loudspeaker has, and the encoder fails on absurd values.
+        bytes.extend(
+            block
+                .iter()
+                .flat_map(|sample| sample.clamp(-1.0, 1.0).to_le_bytes()),
+        );
+        pipe.write_all(&bytes)?;
+    }
+    Ok(())
+}

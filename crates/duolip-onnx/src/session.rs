@@ -1,0 +1,314 @@
+//! A warm lip-sync session: the crate's implementation of the domain's [`LipSync`].
+//!
+//! Starts the owner thread, waits until the network is loaded and warm, and queues batches to it.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use duolip_pipeline::lipsync::{LipSync, LipSyncError, Look, MouthBatch, PendingMouths};
+use duolip_pipeline::mel::WINDOW_VALUES;
+use ort::ep::ExecutionProvider as _;
+use tokio::sync::oneshot;
+
+use crate::library::OnnxRuntime;
+use crate::model::{LipSyncModel, ModelError};
+use crate::network::{Device, Network};
+pub use crate::owner::Panicked;
+use crate::owner::{Request, serve};
+use crate::provider::{ExecutionProvider, ProviderInUse};
+use crate::tensors::MOUTH_CHANNELS;
+
+/// Batches that may wait: one is painted, the next are at hand, and a caller that is further ahead
+/// blocks.
+const QUEUE_LENGTH: usize = 2;
+
+/// How a session is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// What to run on.
+    pub provider: ExecutionProvider,
+    /// Threads that work on one batch on the CPU, the session's own among them.
+    pub intra_threads: NonZeroUsize,
+    /// Mouths painted at once; a graph with a fixed batch size has its own.
+    pub batch_size: NonZeroUsize,
+}
+
+/// What became of a session's start, for logs and health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionFacts {
+    /// What it runs on.
+    pub provider: ProviderInUse,
+    /// Width and height of the faces it takes, in pixels.
+    pub input_size: usize,
+    /// Mouths painted at once.
+    pub batch_size: usize,
+    /// How long loading the graph took.
+    pub load: Duration,
+    /// How long the first runs took.
+    pub warm_up: Duration,
+}
+
+/// A warm lip-sync model.
+///
+/// Dropping it waits until what is queued is painted and the owner thread has ended; do that in a
+/// blocking task.
+#[derive(Debug)]
+pub struct LipSyncSession {
+    look: Look,
+    facts: SessionFacts,
+    /// `None` only while dropping.
+    queue: Option<SyncSender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LipSyncSession {
+    /// Loads `model` and warms it up; blocks until both are done. Two sessions may be started at
+    /// the same time from two threads.
+    ///
+    /// # Errors
+    /// [`SessionError`]. With [`ExecutionProvider::Auto`] a failure of CUDA is none: it is logged,
+    /// and kept in the [`SessionFacts`].
+    pub fn new(
+        model: LipSyncModel,
+        settings: SessionSettings,
+        runtime: &'static OnnxRuntime,
+    ) -> Result<Self, SessionError> {
+        let look = model.look;
+        let (queue, requests) = sync_channel(QUEUE_LENGTH);
+        let (started, start) = sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name(format!("lipsync-{look}"))
+            .spawn(move || own(&model, &settings, runtime, &started, &requests))
+            .map_err(SessionError::Thread)?;
+        match start.recv() {
+            Ok(Ok(facts)) => Ok(Self {
+                look,
+                facts,
+                queue: Some(queue),
+                thread: Some(thread),
+            }),
+            Ok(Err(error)) => {
+                join(thread);
+                Err(error)
+            }
+            // The thread ended without a word: it panicked.
+            Err(_) => Err(SessionError::Panicked(join(thread).unwrap_or_default())),
+        }
+    }
+
+    /// How the session was started.
+    #[must_use]
+    pub fn facts(&self) -> &SessionFacts {
+        &self.facts
+    }
+
+    fn checked(&self, batch: &MouthBatch) -> Result<(), LipSyncError> {
+        let (expected, actual) = (self.facts.input_size, batch.face.size);
+        if expected != actual {
+            return Err(LipSyncError::WrongFaceSize {
+                look: self.look,
+                expected,
+                actual,
+            });
+        }
+        let malformed = if !batch.mel_windows.len().is_multiple_of(WINDOW_VALUES) {
+            Malformed::MelWindows {
+                values: batch.mel_windows.len(),
+            }
+        } else if batch.face.bgr.len() != expected * expected * MOUTH_CHANNELS {
+            Malformed::Face {
+                bytes: batch.face.bgr.len(),
+                size: expected,
+            }
+        } else {
+            return Ok(());
+        };
+        Err(LipSyncError::Inference {
+            look: self.look,
+            source: Box::new(malformed),
+        })
+    }
+}
+
+impl LipSync for LipSyncSession {
+    fn look(&self) -> Look {
+        self.look
+    }
+
+    fn input_size(&self) -> usize {
+        self.facts.input_size
+    }
+
+    fn batch_size(&self) -> usize {
+        self.facts.batch_size
+    }
+
+    /// A batch of any count is taken, and split where it is larger than the batch size.
+    fn submit(&self, batch: MouthBatch) -> Result<PendingMouths, LipSyncError> {
+        self.checked(&batch)?;
+        let (answer, pending) = oneshot::channel();
+        let ended = LipSyncError::SessionEnded { look: self.look };
+        match &self.queue {
+            Some(queue) if queue.send(Request { batch, answer }).is_ok() => {
+                Ok(PendingMouths::new(self.look, pending))
+            }
+            _ => Err(ended),
+        }
+    }
+}
+
+impl Drop for LipSyncSession {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            join(thread);
+        }
+    }
+}
+
+/// Waits for the owner thread; gives back its panic, if it ended by one.
+fn join(thread: JoinHandle<()>) -> Option<Panicked> {
+    thread
+        .join()
+        .err()
+        .map(|payload| Panicked::from_payload(&*payload))
+}
+
+/// The owner thread, from beginning to end.
+fn own(
+    model: &LipSyncModel,
+    settings: &SessionSettings,
+    runtime: &OnnxRuntime,
+    started: &SyncSender<Result<SessionFacts, SessionError>>,
+    requests: &Receiver<Request>,
+) {
+    match start(model, settings, runtime) {
+        Ok((mut network, facts)) => {
+            tracing::info!(
+                look = %model.look,
+                model = model.name(),
+                provider = %facts.provider,
+                input_size = facts.input_size,
+                batch_size = facts.batch_size,
+                load_ms = facts.load.as_millis(),
+                warm_up_ms = facts.warm_up.as_millis(),
+                "lip-sync model warm"
+            );
+            // When nobody waits for the session any more, the queue is closed as well.
+            let _ = started.send(Ok(facts));
+            serve(model.look, &mut network, requests);
+        }
+        Err(error) => {
+            let _ = started.send(Err(error));
+        }
+    }
+}
+
+/// Starts the network on the provider asked for.
+fn start(
+    model: &LipSyncModel,
+    settings: &SessionSettings,
+    runtime: &OnnxRuntime,
+) -> Result<(Network, SessionFacts), SessionError> {
+    let on = |device, provider| start_on(model, settings, runtime, device, provider);
+    let on_cpu = |reason| on(Device::Cpu, ProviderInUse::Cpu { reason });
+    let on_cuda = || on(Device::Cuda, ProviderInUse::Cuda);
+    match settings.provider {
+        ExecutionProvider::Cpu => on_cpu(None),
+        ExecutionProvider::Cuda => on_cuda(),
+        ExecutionProvider::Auto => match on_cuda() {
+            Ok(warm) => Ok(warm),
+            Err(error @ SessionError::Model(_)) => Err(error),
+            Err(error) => {
+                let reason = reason(&error);
+                // A library without CUDA is how a machine without a GPU is meant to be set up.
+                if ort::ep::CUDA::is_available().unwrap_or(true) {
+                    tracing::warn!(look = %model.look, reason, "CUDA failed; running on the CPU");
+                } else {
+                    tracing::info!(look = %model.look, reason, "running on the CPU");
+                }
+                on_cpu(Some(reason))
+            }
+        },
+    }
+}
+
+fn start_on(
+    model: &LipSyncModel,
+    settings: &SessionSettings,
+    runtime: &OnnxRuntime,
+    device: Device,
+    provider: ProviderInUse,
+) -> Result<(Network, SessionFacts), SessionError> {
+    let begin = Instant::now();
+    let mut network = Network::load(model, settings, device, runtime)?;
+    let load = begin.elapsed();
+    network.warm_up().map_err(|source| SessionError::WarmUp {
+        file: model.graph_file.clone(),
+        source,
+    })?;
+    let facts = SessionFacts {
+        provider,
+        input_size: network.input_size(),
+        batch_size: network.batch_size(),
+        load,
+        warm_up: begin.elapsed().saturating_sub(load),
+    };
+    Ok((network, facts))
+}
+
+/// The innermost cause of `error`, as one sentence without its full stop.
+fn reason(error: &SessionError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string().trim().trim_end_matches('.').to_owned()
+}
+
+/// Why a batch cannot be painted by any model.
+#[derive(Debug, thiserror::Error)]
+enum Malformed {
+    /// A mel window is cut off.
+    #[error("{values} mel values are no whole number of windows of {WINDOW_VALUES}")]
+    MelWindows { values: usize },
+    /// The face crop has too many or too few bytes.
+    #[error("a face crop of {size} px has {bytes} bytes")]
+    Face { bytes: usize, size: usize },
+}
+
+/// Why a session could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The model is unusable.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// CUDA was asked for and is not to be had.
+    #[error("the CUDA execution provider cannot be used")]
+    Provider(#[source] ort::Error),
+    /// ONNX Runtime could not load the graph.
+    #[error("{file} could not be loaded", file = file.display())]
+    Load {
+        /// The graph.
+        file: PathBuf,
+        /// What ONNX Runtime said.
+        source: ort::Error,
+    },
+    /// The graph was loaded and could not be run.
+    #[error("{file} could not be run", file = file.display())]
+    WarmUp {
+        /// The graph.
+        file: PathBuf,
+        /// What ONNX Runtime said.
+        source: LipSyncError,
+    },
+    /// The owner thread could not be started.
+    #[error("the session's thread could not be started")]
+    Thread(#[source] std::io::Error),
+    /// The owner thread panicked while it loaded the graph.
+    #[error("loading the model panicked")]
+    Panicked(#[source] Panicked),
+}

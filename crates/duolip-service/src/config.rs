@@ -1,0 +1,324 @@
+//! Configuration: one clap `Args` struct per concern; the environment and `.env` are read here and
+//! nowhere else, and checked before a port opens or a model loads.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use duolip_onnx::ExecutionProvider;
+use duolip_pipeline::compose::Paste;
+use duolip_pipeline::job::Limits;
+use duolip_pipeline::lipsync::Look;
+use etcetera::BaseStrategy as _;
+
+/// All that the engine is built from.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// The lip-sync models.
+    #[command(flatten, next_help_heading = "Models")]
+    pub models: ModelArgs,
+    /// Speech synthesis.
+    #[command(flatten, next_help_heading = "Speech")]
+    pub speech: SpeechArgs,
+    /// Avatars.
+    #[command(flatten, next_help_heading = "Avatars")]
+    pub avatars: AvatarArgs,
+    /// ffmpeg.
+    #[command(flatten, next_help_heading = "Video")]
+    pub video: VideoArgs,
+    /// Limits.
+    #[command(flatten, next_help_heading = "Limits")]
+    pub limits: LimitArgs,
+    /// Folders.
+    #[command(flatten, next_help_heading = "Folders")]
+    pub folders: FolderArgs,
+}
+
+/// The lip-sync models and what they run on.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArgs {
+    /// GAN model: a model folder or an .onnx file [default: the demo pair's]
+    #[arg(long, env = "CHECKPOINT_PATH_GAN", value_name = "PATH")]
+    pub checkpoint_gan: Option<PathBuf>,
+    /// NOGAN model: a model folder or an .onnx file [default: the demo pair's]
+    #[arg(long, env = "CHECKPOINT_PATH_NOGAN", value_name = "PATH")]
+    pub checkpoint_nogan: Option<PathBuf>,
+    /// What the models run on: auto (CUDA where it works, else the CPU), cpu or cuda
+    #[arg(long, env = "DUOLIP_EXECUTION_PROVIDER", default_value_t, value_name = "NAME")]
+    pub execution_provider: ExecutionProvider,
+    /// Mouths painted at once
+    #[arg(long, env = "DUOLIP_BATCH_SIZE", default_value = "8", value_name = "MOUTHS")]
+    pub batch_size: NonZeroUsize,
+    /// CPU threads of one model [default: the cores, shared by the models]
+    #[arg(long, env = "DUOLIP_INTRA_OP_THREADS", value_name = "THREADS")]
+    pub intra_op_threads: Option<NonZeroUsize>,
+    /// ONNX Runtime's library [default: looked for; `duolip doctor` says where]
+    #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
+    pub onnxruntime: Option<PathBuf>,
+}
+
+/// Speech synthesis.
+#[derive(Debug, Clone, Args)]
+pub struct SpeechArgs {
+    /// Language of requests that name none: BCP-47 or ISO 639-1
+    #[arg(long, env = "DUOLIP_DEFAULT_LANGUAGE", default_value = "ru", value_name = "TAG")]
+    pub default_language: String,
+    /// Voice of requests that name none
+    #[arg(long, env = "DUOLIP_DEFAULT_VOICE", default_value = "f2", value_name = "NAME")]
+    pub default_voice: String,
+    /// The espeak-ng program
+    #[arg(long, env = "DUOLIP_ESPEAK", default_value = "espeak-ng", value_name = "PROGRAM")]
+    pub espeak: PathBuf,
+}
+
+/// Avatars.
+#[derive(Debug, Clone, Args)]
+pub struct AvatarArgs {
+    /// Avatar of requests that name none
+    #[arg(long, env = "DUOLIP_DEFAULT_AVATAR", default_value = "anna", value_name = "NAME")]
+    pub default_avatar: String,
+    /// Folder of avatars [default: `avatars` in the data folder]
+    #[arg(long, env = "DUOLIP_AVATARS_DIR", value_name = "FOLDER")]
+    pub avatars_dir: Option<PathBuf>,
+    /// How mouths are pasted: feathered (soft edges) or parity (Wav2Lip's hard rectangle)
+    #[arg(long, env = "DUOLIP_PASTE", default_value = "feathered", value_name = "MODE",
+          value_parser = parse_paste)]
+    pub paste: Paste,
+}
+
+fn parse_paste(text: &str) -> Result<Paste, String> {
+    match text {
+        "feathered" => Ok(Paste::Feathered),
+        "parity" => Ok(Paste::Parity),
+        _ => Err("it is neither feathered nor parity".to_owned()),
+    }
+}
+
+/// ffmpeg and its encoder.
+#[derive(Debug, Clone, Args)]
+pub struct VideoArgs {
+    /// The ffmpeg program
+    #[arg(long, env = "DUOLIP_FFMPEG", default_value = "ffmpeg", value_name = "PROGRAM")]
+    pub ffmpeg: PathBuf,
+    /// x264's preset
+    #[arg(long, env = "DUOLIP_X264_PRESET", default_value = "veryfast", value_name = "PRESET",
+          value_parser = ["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow",
+                          "slower", "veryslow"])]
+    pub x264_preset: String,
+    /// x264's constant rate factor, 0 to 51; lower is better and larger
+    #[arg(long, env = "DUOLIP_X264_CRF", default_value_t = 18, value_name = "CRF",
+          value_parser = clap::value_parser!(u8).range(0..=51))]
+    pub x264_crf: u8,
+}
+
+/// What requests may ask for.
+#[derive(Debug, Clone, Args)]
+pub struct LimitArgs {
+    /// Characters of text in a request
+    #[arg(long, env = "DUOLIP_MAX_TEXT_CHARS", default_value_t = 10_000, value_name = "CHARS")]
+    pub max_text_chars: usize,
+    /// Mebibytes of audio in a request
+    #[arg(long, env = "DUOLIP_MAX_AUDIO_MIB", default_value_t = 64, value_name = "MIB",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub max_audio_mib: u16,
+    /// Seconds of speech in a video
+    #[arg(long, env = "DUOLIP_MAX_SPEECH_SECONDS", default_value_t = 1800, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=7200))]
+    pub max_speech_seconds: u32,
+    /// Jobs at the same time; a request over it is answered 429 at once
+    #[arg(long, env = "DUOLIP_MAX_JOBS", default_value_t = 4, value_name = "JOBS",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub max_jobs: u16,
+    /// Seconds a job may take
+    #[arg(long, env = "DUOLIP_DEADLINE_SECONDS", default_value_t = 1800, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub deadline_seconds: u32,
+}
+
+/// Where files lie.
+#[derive(Debug, Clone, Args)]
+pub struct FolderArgs {
+    /// Folder with `models/demo` and `avatars` [default: looked for from here and the program upwards]
+    #[arg(long, env = "DUOLIP_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Folder for prepared avatars [default: the user's cache folder]
+    #[arg(long, env = "DUOLIP_CACHE_DIR", value_name = "FOLDER")]
+    pub cache_dir: Option<PathBuf>,
+    /// Folder for job folders [default: the system's temporary folder]
+    #[arg(long, env = "DUOLIP_WORK_DIR", value_name = "FOLDER")]
+    pub work_dir: Option<PathBuf>,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, Args)]
+pub struct ServerArgs {
+    /// Address to listen on
+    #[arg(long, env = "DUOLIP_HOST", default_value = "0.0.0.0", value_name = "ADDRESS")]
+    pub host: IpAddr,
+    /// Port to listen on
+    #[arg(long, env = "PORT", default_value_t = 3000, value_name = "PORT")]
+    pub port: u16,
+    /// Seconds that running jobs have left when the server is told to stop
+    #[arg(long, env = "DUOLIP_GRACE_SECONDS", default_value_t = 30, value_name = "SECONDS")]
+    pub grace_seconds: u32,
+}
+
+/// The exit code of a wrong configuration.
+pub const EXIT_CONFIG: u8 = 64;
+
+/// What is wrong with the configuration, in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A folder that must exist does not.
+    #[error("{what} {path} is not a folder; set {variable}")]
+    NotAFolder {
+        /// Which folder.
+        what: &'static str,
+        /// Its path.
+        path: PathBuf,
+        /// What sets it.
+        variable: &'static str,
+    },
+    /// A limit of zero.
+    #[error("{variable} is 0; it must be at least 1")]
+    Zero {
+        /// What sets it.
+        variable: &'static str,
+    },
+    /// `.env` exists and cannot be used.
+    #[error(".env could not be read")]
+    DotEnv(#[source] dotenvy::Error),
+}
+
+/// Reads `.env` from the current folder or one above it, if there is one. Variables that are set
+/// already win.
+///
+/// # Errors
+/// [`ConfigError::DotEnv`] when the file is there and cannot be read or parsed.
+pub fn read_dotenv() -> Result<(), ConfigError> {
+    match dotenvy::dotenv() {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        Err(error) => Err(ConfigError::DotEnv(error)),
+    }
+}
+
+impl Config {
+    /// Checks what clap cannot: folders that must exist, limits that must not be zero. An empty
+    /// path counts as not set, as in `CHECKPOINT_PATH_GAN=`.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn checked(mut self) -> Result<Self, ConfigError> {
+        for path in [
+            &mut self.models.checkpoint_gan,
+            &mut self.models.checkpoint_nogan,
+            &mut self.models.onnxruntime,
+            &mut self.avatars.avatars_dir,
+            &mut self.folders.data_dir,
+            &mut self.folders.cache_dir,
+            &mut self.folders.work_dir,
+        ] {
+            path.take_if(|path| path.as_os_str().is_empty());
+        }
+        if self.limits.max_text_chars == 0 {
+            return Err(ConfigError::Zero { variable: "DUOLIP_MAX_TEXT_CHARS" });
+        }
+        let folders = [
+            ("the data folder", &self.folders.data_dir, "DUOLIP_DATA_DIR"),
+            ("the folder of avatars", &self.avatars.avatars_dir, "DUOLIP_AVATARS_DIR"),
+            ("the folder for job folders", &self.folders.work_dir, "DUOLIP_WORK_DIR"),
+        ];
+        for (what, path, variable) in folders {
+            if let Some(path) = path.as_ref().filter(|path| !path.is_dir()) {
+                return Err(ConfigError::NotAFolder { what, path: path.clone(), variable });
+            }
+        }
+        Ok(self)
+    }
+
+    /// The limits of a job.
+    #[must_use]
+    pub fn job_limits(&self) -> Limits {
+        Limits {
+            text_chars: self.limits.max_text_chars,
+            audio_bytes: usize::from(self.limits.max_audio_mib) << 20,
+            speech_seconds: self.limits.max_speech_seconds,
+        }
+    }
+
+    /// How long a job may take.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        Duration::from_secs(self.limits.deadline_seconds.into())
+    }
+
+    /// Where the model of `look` lies.
+    #[must_use]
+    pub fn model_path(&self, look: Look) -> PathBuf {
+        let given = match look {
+            Look::Gan => &self.models.checkpoint_gan,
+            Look::Nogan => &self.models.checkpoint_nogan,
+        };
+        given.clone().unwrap_or_else(|| self.data_dir().join("models/demo").join(look.name()))
+    }
+
+    /// Where the avatars lie.
+    #[must_use]
+    pub fn avatars_dir(&self) -> PathBuf {
+        self.avatars.avatars_dir.clone().unwrap_or_else(|| self.data_dir().join("avatars"))
+    }
+
+    /// Where job folders are made.
+    #[must_use]
+    pub fn work_dir(&self) -> PathBuf {
+        self.folders.work_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+
+    /// Where prepared avatars are kept.
+    #[must_use]
+    pub fn cache_dir(&self) -> PathBuf {
+        let users = || etcetera::choose_base_strategy().ok().map(|base| base.cache_dir());
+        self.folders
+            .cache_dir
+            .clone()
+            .or_else(|| users().map(|cache| cache.join("duolip")))
+            .unwrap_or_else(|| self.work_dir().join("duolip-cache"))
+    }
+
+    /// Where ONNX Runtime may lie, in the order in which it is tried: the set-up script puts it
+    /// beside the folder of the built programs.
+    #[must_use]
+    pub fn onnxruntime_candidates(&self) -> Vec<PathBuf> {
+        let explicit = self.models.onnxruntime.as_deref();
+        let mut candidates =
+            duolip_onnx::library::default_candidates(explicit, Some(&self.cache_dir()));
+        let program = std::env::current_exe().ok();
+        let built = program.as_deref().into_iter().flat_map(Path::ancestors).skip(2).take(2);
+        candidates.extend(built.map(|folder| folder.join("onnxruntime")));
+        candidates
+    }
+
+    /// The folder with the demo pair: the one given, else the nearest from the current folder or
+    /// the program upwards, or `../share/duolip` beside the program.
+    fn data_dir(&self) -> PathBuf {
+        if let Some(folder) = &self.folders.data_dir {
+            return folder.clone();
+        }
+        let here = std::env::current_dir().ok();
+        let program = std::env::current_exe().ok();
+        let installed =
+            program.as_deref().and_then(|path| path.ancestors().nth(2)).map(|prefix| prefix.join("share/duolip"));
+        let upwards = |path: &Option<PathBuf>| -> Vec<PathBuf> {
+            path.iter().flat_map(|path| path.ancestors()).map(Path::to_owned).collect()
+        };
+        upwards(&here)
+            .into_iter()
+            .chain(installed)
+            .chain(upwards(&program))
+            .find(|folder| folder.join("models/demo").is_dir())
+            .unwrap_or_else(|| PathBuf::from("."))
+    }
+}

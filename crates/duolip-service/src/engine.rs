@@ -1,0 +1,280 @@
+//! The engine: the composition root. The only place that names concrete adapters.
+
+use std::sync::Arc;
+
+use duolip_avatar::{AvatarCache, AvatarPreparer, AvatarRegistry, RustfaceDetector};
+use duolip_media::{Ffmpeg, FfmpegDecoder, FfmpegEncoder, FfmpegMuxer, FfmpegVersion, X264Settings};
+use duolip_pipeline::error::{Classify, chain};
+use duolip_pipeline::face::FaceError;
+use duolip_pipeline::folder::JobFolder;
+use duolip_pipeline::job::{Job, JobId, JobRequest, SpeechSource};
+use duolip_pipeline::lipsync::Look;
+use duolip_pipeline::observe::Observer;
+use duolip_pipeline::run::{Cast, Stages, Video, run};
+use duolip_pipeline::speech::{Speech, SpeechError, SpeechSynthesizer, Utterance};
+use duolip_pipeline::{CancellationToken, ErrorKind, JobError, Stage};
+use duolip_speech::{EspeakError, EspeakSettings, EspeakSynthesizer};
+use tokio::sync::Semaphore;
+use tracing::{Instrument, info_span};
+
+use crate::config::Config;
+use crate::errors::outside;
+use crate::models::SessionPair;
+
+/// Everything warm, ready to render jobs.
+pub struct Engine {
+    config: Config,
+    models: SessionPair,
+    avatars: Arc<AvatarRegistry>,
+    stages: Stages,
+    /// The synthesizer's version, or why there is none.
+    synthesizer: Result<String, String>,
+    /// ffmpeg's version, or why there is none.
+    ffmpeg: Result<FfmpegVersion, String>,
+    places: Semaphore,
+}
+
+/// Why there is no engine at all. A missing model or voice is none of these: the engine is built
+/// without it and says so.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The face detector could not be made.
+    #[error("the face detector could not be made")]
+    Detector(#[source] FaceError),
+    /// The folder of avatars cannot be read.
+    #[error("the folder of avatars cannot be used; set DUOLIP_AVATARS_DIR")]
+    Avatars(#[source] FaceError),
+}
+
+/// All places are taken.
+#[derive(Debug, thiserror::Error)]
+#[error("all {jobs} places for jobs are taken; try again soon")]
+struct Overloaded {
+    jobs: u16,
+}
+
+impl Classify for Overloaded {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Overloaded
+    }
+}
+
+/// The job took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the job took longer than {limit_seconds} s")]
+struct DeadlineExceeded {
+    limit_seconds: u32,
+}
+
+impl Classify for DeadlineExceeded {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::DeadlineExceeded
+    }
+}
+
+/// A finished job.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its name.
+    pub job_id: JobId,
+    /// Its video.
+    pub video: Video,
+}
+
+/// A job that failed, with its name when it had one already.
+#[derive(Debug)]
+pub struct Failure {
+    /// Its name; a request that is no job has none.
+    pub job_id: Option<JobId>,
+    /// Why.
+    pub error: JobError,
+}
+
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Self {
+        Self { job_id: None, error }
+    }
+}
+
+impl Engine {
+    /// Loads the `wanted` models, the avatars and the adapters. Blocks until all is warm.
+    ///
+    /// # Errors
+    /// [`EngineError`]. What is merely missing is kept and shown by health.
+    pub fn build(config: Config, wanted: &[Look]) -> Result<Self, EngineError> {
+        let models = SessionPair::load(&config, wanted);
+        let detector = RustfaceDetector::new().map_err(EngineError::Detector)?;
+        let cache = AvatarCache::new(config.cache_dir().join("avatars"));
+        let paste = config.avatars.paste;
+        let preparer =
+            AvatarPreparer::new(Arc::new(detector), Some(cache), paste, models.input_sizes());
+        let avatars = AvatarRegistry::open(config.avatars_dir(), preparer)
+            .map(Arc::new)
+            .map_err(EngineError::Avatars)?;
+        let (synthesizer, spoken) = synthesizer(&config);
+        let ffmpeg = Ffmpeg::at(&config.video.ffmpeg);
+        let version = duolip_media::probe(&ffmpeg, &CancellationToken::new())
+            .map_err(|error| chain(&error))
+            .inspect_err(|reason| tracing::error!(reason, "ffmpeg cannot be used"));
+        let x264 =
+            X264Settings { preset: config.video.x264_preset.clone(), crf: config.video.x264_crf };
+        let stages = Stages {
+            synthesizer,
+            decoder: Arc::new(FfmpegDecoder::new(ffmpeg.clone())),
+            encoder: Arc::new(FfmpegEncoder::new(ffmpeg.clone(), x264)),
+            muxer: Arc::new(FfmpegMuxer::new(ffmpeg)),
+            work_dir: config.work_dir(),
+            encoder_threads: std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let places = Semaphore::new(config.limits.max_jobs.into());
+        Ok(Self { config, models, avatars, stages, synthesizer: spoken, ffmpeg: version, places })
+    }
+
+    /// What it was built from.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The lip-sync models.
+    #[must_use]
+    pub fn models(&self) -> &SessionPair {
+        &self.models
+    }
+
+    /// The avatars.
+    #[must_use]
+    pub fn avatars(&self) -> &AvatarRegistry {
+        &self.avatars
+    }
+
+    /// The synthesizer's version, or why there is none.
+    #[must_use]
+    pub fn synthesizer(&self) -> &Result<String, String> {
+        &self.synthesizer
+    }
+
+    /// ffmpeg's version, or why there is none.
+    #[must_use]
+    pub fn ffmpeg(&self) -> &Result<FfmpegVersion, String> {
+        &self.ffmpeg
+    }
+
+    /// Renders `request`.
+    ///
+    /// # Errors
+    /// A place is taken before any work, so an overloaded engine answers at once.
+    ///
+    /// # Cancellation
+    /// Dropping the future stops the job and removes its files.
+    pub async fn render(
+        &self,
+        request: JobRequest,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Outcome, Failure> {
+        let job = request
+            .validate(self.config.job_limits())
+            .map_err(JobError::at(Stage::Validate))?;
+        let job_id = job.id;
+        let span = info_span!("job", id = %job_id);
+        let rendered = async {
+            let _place = self.places.try_acquire().map_err(|_| {
+                let jobs = self.config.limits.max_jobs;
+                JobError::new(Stage::Validate, Overloaded { jobs })
+            })?;
+            let cast = self.cast(&job, observer).await?;
+            let limit_seconds = self.config.limits.deadline_seconds;
+            tokio::time::timeout(self.config.deadline(), run(job, cast, &self.stages))
+                .await
+                .unwrap_or_else(|_| {
+                    Err(JobError::new(Stage::Deliver, DeadlineExceeded { limit_seconds }))
+                })
+        };
+        let result = rendered.instrument(span.clone()).await;
+        let _in_span = span.enter();
+        match result {
+            Ok(video) => {
+                tracing::info!("job done\n{}", video.statistics);
+                Ok(Outcome { job_id, video })
+            }
+            Err(error) => {
+                log(&error);
+                Err(Failure { job_id: Some(job_id), error })
+            }
+        }
+    }
+
+    /// All that can fail without work: models, language, voice, avatar.
+    async fn cast(&self, job: &Job, observer: Arc<dyn Observer>) -> Result<Cast, JobError> {
+        let models = self.models.cast(&job.models)?;
+        if let SpeechSource::Text(utterance) = &job.speech {
+            self.stages
+                .synthesizer
+                .check(&utterance.language, utterance.voice.as_deref())
+                .map_err(JobError::at(Stage::Speak))?;
+        }
+        // An avatar that is new on the disk is prepared now.
+        let (avatars, name) = (Arc::clone(&self.avatars), job.avatar.clone());
+        let avatar = tokio::task::spawn_blocking(move || avatars.get(&name))
+            .await
+            .map_err(|panic| JobError::with_kind(Stage::Face, ErrorKind::Internal, panic))?
+            .map_err(JobError::at(Stage::Face))?;
+        Ok(Cast { avatar, models, observer })
+    }
+}
+
+/// Logged once, here at the boundary, with the chain of causes. The caller's own mistakes are no
+/// errors of ours.
+fn log(error: &JobError) {
+    let (code, stage, cause) = (outside(error.kind()).code, error.stage(), error.chain());
+    match error.kind() {
+        ErrorKind::Internal | ErrorKind::Upstream | ErrorKind::GpuOutOfMemory => {
+            tracing::error!(code, %stage, cause, "job failed");
+        }
+        _ => tracing::warn!(code, %stage, cause, "job refused"),
+    }
+}
+
+fn synthesizer(config: &Config) -> (Arc<dyn SpeechSynthesizer>, Result<String, String>) {
+    let settings = EspeakSettings {
+        program: config.speech.espeak.clone(),
+        default_voice: Some(config.speech.default_voice.clone()),
+        ..EspeakSettings::default()
+    };
+    match EspeakSynthesizer::new(settings) {
+        Ok(espeak) => {
+            let version = espeak.version().to_owned();
+            (Arc::new(espeak), Ok(version))
+        }
+        Err(error) => {
+            let reason = chain(&error);
+            tracing::error!(reason, "no speech synthesis: only requests with audio are rendered");
+            (Arc::new(NoSynthesizer(Arc::new(error))), Err(reason))
+        }
+    }
+}
+
+/// Stands in for a synthesizer that could not be started.
+struct NoSynthesizer(Arc<EspeakError>);
+
+impl NoSynthesizer {
+    fn error(&self) -> SpeechError {
+        SpeechError::Engine { program: "espeak-ng", source: Box::new(Arc::clone(&self.0)) }
+    }
+}
+
+impl SpeechSynthesizer for NoSynthesizer {
+    fn check(&self, _language: &str, _voice: Option<&str>) -> Result<(), SpeechError> {
+        Err(self.error())
+    }
+
+    fn synthesize(
+        &self,
+        _utterance: &Utterance,
+        _limit_seconds: u32,
+        _folder: &JobFolder,
+        _cancel: &CancellationToken,
+    ) -> Result<Speech, SpeechError> {
+        Err(self.error())
+    }
+}

@@ -1,0 +1,166 @@
+//! The session pair: which lip-sync models are loaded, and why the others are not.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use duolip_onnx::{
+    LibraryError, LipSyncModel, LipSyncSession, OnnxRuntime, SessionError, SessionSettings,
+};
+use duolip_pipeline::error::{Classify, chain};
+use duolip_pipeline::lipsync::{LipSync, Look};
+use duolip_pipeline::{ErrorKind, JobError, Stage};
+
+use crate::config::Config;
+
+/// Why a model is not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Neither can be without the library.
+    #[error(transparent)]
+    Library(#[from] Arc<LibraryError>),
+    /// The model itself.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// Nobody asked for it.
+    #[error("it was not asked for")]
+    NotWanted,
+}
+
+/// One of the pair: loaded and warm, or the reason why not.
+#[derive(Debug)]
+pub struct ModelSlot {
+    /// Which of the pair.
+    pub look: Look,
+    /// Where it lies, or should.
+    pub path: PathBuf,
+    /// The name it gives itself.
+    pub name: Option<String>,
+    /// The session.
+    pub session: Result<Arc<LipSyncSession>, LoadError>,
+}
+
+/// A model that a job needs is not loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("the {look} model is not loaded from {path}: {reason}", path = path.display())]
+pub struct ModelMissing {
+    look: Look,
+    path: PathBuf,
+    reason: String,
+}
+
+impl Classify for ModelMissing {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::PairRequired
+    }
+}
+
+/// The pair.
+#[derive(Debug)]
+pub struct SessionPair {
+    slots: [ModelSlot; 2],
+}
+
+impl SessionPair {
+    /// Loads the `wanted` models at the same time and warms them up. Blocks; never fails as a
+    /// whole: each model has its own reason.
+    #[must_use]
+    pub fn load(config: &Config, wanted: &[Look]) -> Self {
+        let runtime = OnnxRuntime::load(&config.onnxruntime_candidates()).map_err(Arc::new);
+        let settings = SessionSettings {
+            provider: config.models.execution_provider,
+            batch_size: config.models.batch_size,
+            intra_threads: config
+                .models
+                .intra_op_threads
+                .unwrap_or_else(|| threads_for_each_of(wanted.len())),
+        };
+        let load = |look| {
+            let path = config.model_path(look);
+            let mut name = None;
+            let session = (|| {
+                if !wanted.contains(&look) {
+                    return Err(LoadError::NotWanted);
+                }
+                let runtime = runtime.clone()?;
+                let model = LipSyncModel::open(&path, look).map_err(SessionError::from)?;
+                name = Some(model.name());
+                Ok(Arc::new(LipSyncSession::new(model, settings, runtime)?))
+            })();
+            match &session {
+                Ok(session) => {
+                    let facts = session.facts();
+                    tracing::info!(
+                        model = %look,
+                        path = %path.display(),
+                        provider = %facts.provider,
+                        load_ms = facts.load.as_millis(),
+                        warm_up_ms = facts.warm_up.as_millis(),
+                        "lip-sync model is warm"
+                    );
+                }
+                Err(LoadError::NotWanted) => {}
+                Err(error) => {
+                    let reason = chain(error);
+                    tracing::error!(model = %look, path = %path.display(), reason, "lip-sync model is not loaded");
+                }
+            }
+            ModelSlot { look, path, name, session }
+        };
+        let load = &load;
+        let [gan, nogan] = Look::PAIR;
+        let slots = std::thread::scope(|scope| {
+            let gan = scope.spawn(move || load(gan));
+            let nogan = load(nogan);
+            let gan = gan.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            [gan, nogan]
+        });
+        Self { slots }
+    }
+
+    /// Both slots, GAN first.
+    #[must_use]
+    pub fn slots(&self) -> &[ModelSlot; 2] {
+        &self.slots
+    }
+
+    /// The models that are loaded.
+    #[must_use]
+    pub fn loaded(&self) -> Vec<Look> {
+        self.slots.iter().filter(|slot| slot.session.is_ok()).map(|slot| slot.look).collect()
+    }
+
+    /// The input sizes of the loaded models, each once.
+    #[must_use]
+    pub fn input_sizes(&self) -> Vec<usize> {
+        let mut sizes: Vec<_> =
+            self.slots.iter().filter_map(|slot| Some(slot.session.as_ref().ok()?.input_size())).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
+
+    /// The sessions of `looks`, in that order.
+    ///
+    /// # Errors
+    /// Kind `pair_required`, naming the first model that is not loaded, its path and the reason.
+    pub fn cast(&self, looks: &[Look]) -> Result<Vec<Arc<dyn LipSync>>, JobError> {
+        let sessions = looks.iter().map(|&look| {
+            let slot = &self.slots[usize::from(look == Look::Nogan)];
+            match &slot.session {
+                Ok(session) => Ok(Arc::clone(session) as Arc<dyn LipSync>),
+                Err(error) => Err(JobError::new(
+                    Stage::LipSync,
+                    ModelMissing { look, path: slot.path.clone(), reason: chain(error) },
+                )),
+            }
+        });
+        sessions.collect()
+    }
+}
+
+/// The cores, shared by the models that run at the same time.
+fn threads_for_each_of(models: usize) -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new(cores / models.max(1)).unwrap_or(NonZeroUsize::MIN)
+}

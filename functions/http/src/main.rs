@@ -1,0 +1,71 @@
+//! The HTTP function: a plain server on :3000. `POST /api/generate`, `POST /api/generate_parallel`,
+//! `GET /api/health`, `GET /ping`. No rules of the business here: see duolip-service.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use duolip_service::config::{Config, EXIT_CONFIG, ServerArgs, read_dotenv};
+use duolip_service::router::{Service, router};
+use duolip_service::serve::{listen, serve};
+
+/// Serves talking avatars over HTTP.
+#[derive(Parser)]
+#[command(name = "duolip-http", version)]
+struct Args {
+    #[command(flatten, next_help_heading = "Server")]
+    server: ServerArgs,
+    #[command(flatten)]
+    config: Config,
+}
+
+fn main() -> ExitCode {
+    let args = read_dotenv().map_err(anyhow::Error::from).and_then(|()| {
+        let Args { server, config } = Args::try_parse()?;
+        Ok((server, config.checked()?))
+    });
+    let (server, config) = match args {
+        Ok(args) => args,
+        Err(error) => return misconfigured(&error),
+    };
+    duolip_service::logging::init(None);
+    match run(&server, config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version go to stdout; a wrong setting is one line on stderr.
+fn misconfigured(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<clap::Error>() {
+        Some(error) => {
+            // Fails only when nobody reads it.
+            let _ = error.print();
+            if error.use_stderr() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::SUCCESS }
+        }
+        None => {
+            eprintln!("duolip-http: {error:#}");
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}
+
+fn run(server: &ServerArgs, config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(async {
+        let listener = listen(server).await?;
+        tracing::info!(address = %listener.local_addr()?, "listening; the models are being loaded");
+        let service = Service::new(config);
+        let warming = service.clone();
+        tokio::task::spawn_blocking(move || warming.warm_up());
+        let grace = Duration::from_secs(server.grace_seconds.into());
+        serve(listener, router(service), grace).await?;
+        anyhow::Ok(())
+    });
+    // Jobs that outlived the grace period stop at their next batch of mouths.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    served
+}
