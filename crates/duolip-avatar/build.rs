@@ -35,18 +35,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "cargo speaks to a build script through variables"
-)]
+#[expect(clippy::disallowed_methods, reason = "cargo speaks to a build script through variables")]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
 fn path_of(name: &str) -> Result<PathBuf, String> {
-    variable(name)
-        .map(PathBuf::from)
-        .ok_or_else(|| format!("{name} is not set"))
+    variable(name).map(PathBuf::from).ok_or_else(|| format!("{name} is not set"))
 }
 
 /// The Cargo.lock that this build follows.
@@ -61,10 +56,7 @@ fn lock_file(crate_folder: &Path) -> Result<PathBuf, String> {
 fn locked_version(lock: &str) -> Option<String> {
     let mut lines = lock.lines();
     lines.find(|line| *line == format!("name = \"{PACKAGE}\""))?;
-    let version = lines
-        .next()?
-        .strip_prefix("version = \"")?
-        .strip_suffix('"')?;
+    let version = lines.next()?.strip_prefix("version = \"")?.strip_suffix('"')?;
     Some(version.to_owned())
 }
 
@@ -89,23 +81,14 @@ fn in_cargo_home(version: &str) -> Result<Option<PathBuf>, Box<dyn Error>> {
 /// The package as cargo itself finds it.
 fn by_metadata(manifest: &Path, version: &str) -> Result<PathBuf, Box<dyn Error>> {
     let answer = Command::new(path_of("CARGO")?)
-        .args([
-            "metadata",
-            "--offline",
-            "--locked",
-            "--format-version",
-            "1",
-            "--manifest-path",
-        ])
+        .args(["metadata", "--offline", "--locked", "--format-version", "1", "--manifest-path"])
         .arg(manifest)
         .output()?;
     if !answer.status.success() {
         return Err(String::from_utf8_lossy(&answer.stderr).into());
     }
     let metadata: serde_json::Value = serde_json::from_slice(&answer.stdout)?;
-    let packages = metadata["packages"]
-        .as_array()
-        .ok_or("cargo metadata lists no packages")?;
+    let packages = metadata["packages"].as_array().ok_or("cargo metadata lists no packages")?;
     packages
         .iter()
         .find(|package| package["name"] == PACKAGE && package["version"] == version)

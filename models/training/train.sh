@@ -31,18 +31,18 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 [[ -f $work/nearest-others.npy ]] || "$python" -m demo_pair.faces --work "$work"
 "$python" -m demo_pair.calibrate --output "$root/tests/python/lipsync_ruler.json"
 
-# Runs two commands at once and fails if either does.
-both() {
-  "$python" -m $1 --work "$work" &
-  local first=$!
-  "$python" -m $2 --work "$work"
-  wait "$first"
-}
-if [[ ! -f $work/trained-halves ]]; then
-  both demo_pair.train_audio demo_pair.train_painter
-  touch "$work/trained-halves"
+if [[ ! -f $work/halves-trained ]]; then
+  "$python" -m demo_pair.train_audio --work "$work" &
+  audio=$!
+  "$python" -m demo_pair.train_painter --work "$work"
+  wait "$audio"
+  touch "$work/halves-trained"
 fi
-both "demo_pair.train_pair nogan" "demo_pair.train_pair gan"
+
+"$python" -m demo_pair.train_pair nogan --work "$work" &
+nogan=$!
+"$python" -m demo_pair.train_pair gan --work "$work"
+wait "$nogan"
 
 for look in nogan gan; do
   "$python" -m demo_pair.export "$look" --work "$work" --output "$root/models/demo/$look"

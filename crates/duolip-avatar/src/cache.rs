@@ -41,17 +41,9 @@ impl Key {
             Paste::Feathered => b"feathered".as_slice(),
             Paste::Parity => b"parity",
         };
-        let sizes: Vec<u8> = input_sizes
-            .iter()
-            .flat_map(|size| (*size as u64).to_le_bytes())
-            .collect();
-        let parts = [
-            &FORMAT.to_le_bytes(),
-            paste,
-            &sizes,
-            settings.unwrap_or_default(),
-            photo,
-        ];
+        let sizes: Vec<u8> =
+            input_sizes.iter().flat_map(|size| (*size as u64).to_le_bytes()).collect();
+        let parts = [&FORMAT.to_le_bytes(), paste, &sizes, settings.unwrap_or_default(), photo];
         let mut hash = Sha256::new();
         for part in parts {
             // With its length, so that no two lists of parts read the same.
@@ -62,8 +54,9 @@ impl Key {
     }
 
     fn file_name(self) -> String {
-        let hex: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{hex}.avatar")
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let hex = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
+        hex.chain(".avatar".chars()).collect()
     }
 }
 
@@ -84,16 +77,9 @@ impl Record {
     fn of(avatar: &Avatar, key: Key) -> Self {
         Self {
             key,
-            frame_rate: (
-                avatar.frame_rate.numerator(),
-                avatar.frame_rate.denominator(),
-            ),
+            frame_rate: (avatar.frame_rate.numerator(), avatar.frame_rate.denominator()),
             face_box: avatar.face_box,
-            crops: avatar
-                .crops
-                .iter()
-                .map(|crop| FaceCrop::clone(crop))
-                .collect(),
+            crops: avatar.crops.iter().map(|crop| FaceCrop::clone(crop)).collect(),
             width: avatar.base.width,
             height: avatar.base.height,
             planes: avatar.base.planes.clone(),
@@ -108,11 +94,7 @@ impl Record {
             frame_rate: FrameRate::new(numerator, denominator)?,
             face_box: self.face_box,
             crops: self.crops.into_iter().map(Arc::new).collect(),
-            base: YuvFrame {
-                width: self.width,
-                height: self.height,
-                planes: self.planes,
-            },
+            base: YuvFrame { width: self.width, height: self.height, planes: self.planes },
             patch: self.patch,
         })
     }
@@ -156,7 +138,7 @@ impl AvatarCache {
         match self.write(&path, &Record::of(avatar, key)) {
             Ok(()) => debug!(file = %path.display(), "prepared avatar kept"),
             Err(reason) => {
-                warn!(file = %path.display(), %reason, "prepared avatar could not be kept")
+                warn!(file = %path.display(), %reason, "prepared avatar could not be kept");
             }
         }
     }

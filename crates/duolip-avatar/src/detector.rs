@@ -32,14 +32,12 @@ const MIN_CERTAINTY: f64 = 10.0;
 /// How far two boxes must cover each other to be of the same face: intersection over union.
 const SAME_FACE: f32 = 0.4;
 
-/// Finds faces with the SeetaFace cascade.
+/// Finds faces with the `SeetaFace` cascade.
 pub struct RustfaceDetector(Model);
 
 impl fmt::Debug for RustfaceDetector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("RustfaceDetector")
-            .finish_non_exhaustive()
+        formatter.debug_struct("RustfaceDetector").finish_non_exhaustive()
     }
 }
 
@@ -49,9 +47,7 @@ impl RustfaceDetector {
     /// # Errors
     /// [`FaceError::Detector`] when the model cannot be read.
     pub fn new() -> Result<Self, FaceError> {
-        rustface::read_model(MODEL)
-            .map(Self)
-            .map_err(|error| FaceError::Detector(error.into()))
+        rustface::read_model(MODEL).map(Self).map_err(|error| FaceError::Detector(error.into()))
     }
 
     /// The faces of a grey picture.
@@ -66,16 +62,8 @@ impl RustfaceDetector {
             .map(|face| {
                 let (left, top) = (face.bbox().x() as f32, face.bbox().y() as f32);
                 let (width, height) = (face.bbox().width() as f32, face.bbox().height() as f32);
-                let square = Square {
-                    left,
-                    top,
-                    right: left + width,
-                    bottom: top + height,
-                };
-                Found {
-                    square,
-                    certainty: face.score(),
-                }
+                let square = Square { left, top, right: left + width, bottom: top + height };
+                Found { square, certainty: face.score() }
             })
             .collect()
     }
@@ -96,10 +84,7 @@ impl FaceDetector for RustfaceDetector {
         }
         let grey = imageops::resize(&grey_from(photo), width, height, FilterType::Triangle);
         let mirrored = self.faces(&imageops::flip_horizontal(&grey));
-        let mirrored: Vec<_> = mirrored
-            .into_iter()
-            .map(|face| face.mirrored(width))
-            .collect();
+        let mirrored: Vec<_> = mirrored.into_iter().map(|face| face.mirrored(width)).collect();
         let best = self
             .faces(&grey)
             .into_iter()
@@ -150,11 +135,8 @@ impl Found {
     /// The same face where the picture, `width` pixels wide, is not mirrored.
     fn mirrored(self, width: u32) -> Self {
         let Square { left, right, .. } = self.square;
-        let square = Square {
-            left: width as f32 - right,
-            right: width as f32 - left,
-            ..self.square
-        };
+        let square =
+            Square { left: width as f32 - right, right: width as f32 - left, ..self.square };
         Self { square, ..self }
     }
 
@@ -172,10 +154,7 @@ impl Found {
             right: one.right.midpoint(other.right),
             bottom: one.bottom.midpoint(other.bottom),
         };
-        Self {
-            square,
-            certainty: self.certainty + same.certainty,
-        }
+        Self { square, certainty: self.certainty + same.certainty }
     }
 }
 

@@ -27,41 +27,24 @@ const DECODER_BYTES: u64 = MAX_SIDE as u64 * MAX_SIDE as u64 * 8 * 2;
 /// [`FaceError::NotAPhoto`] when it is none or is damaged, [`FaceError::PhotoSize`] when a side is
 /// out of range.
 pub fn picture_from_photo(photo: &str, bytes: &[u8]) -> Result<Picture, FaceError> {
-    let unreadable = |source| FaceError::NotAPhoto {
-        photo: photo.to_owned(),
-        source,
-    };
+    let unreadable = |source| FaceError::NotAPhoto { photo: photo.to_owned(), source };
     let decoded = |error: image::ImageError| unreadable(error.into());
 
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|error| unreadable(error.into()))?;
     // Another crate of the build may have switched on more formats.
-    if !matches!(
-        reader.format(),
-        Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)
-    ) {
-        return Err(unreadable(
-            "its first bytes are of no format that is read".into(),
-        ));
+    if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) {
+        return Err(unreadable("its first bytes are of no format that is read".into()));
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(DECODER_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(decoded)?;
     let (width, height) = decoder.dimensions();
-    if ![width, height]
-        .iter()
-        .all(|side| (MIN_SIDE..=MAX_SIDE).contains(side))
-    {
+    if ![width, height].iter().all(|side| (MIN_SIDE..=MAX_SIDE).contains(side)) {
         let photo = photo.to_owned();
-        return Err(FaceError::PhotoSize {
-            photo,
-            width,
-            height,
-            min: MIN_SIDE,
-            max: MAX_SIDE,
-        });
+        return Err(FaceError::PhotoSize { photo, width, height, min: MIN_SIDE, max: MAX_SIDE });
     }
     // A photo whose EXIF is damaged is still a photo.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);

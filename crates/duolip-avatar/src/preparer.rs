@@ -46,12 +46,7 @@ impl AvatarPreparer {
     ) -> Self {
         input_sizes.sort_unstable();
         input_sizes.dedup();
-        Self {
-            detector,
-            cache,
-            paste,
-            input_sizes,
-        }
+        Self { detector, cache, paste, input_sizes }
     }
 
     /// Prepares the avatar at `path`, which the person at the keyboard named: a picture, or a
@@ -66,21 +61,9 @@ impl AvatarPreparer {
     }
 
     pub(crate) fn prepare(&self, source: &Source) -> Result<Avatar, FaceError> {
-        let settings_bytes = source
-            .settings
-            .as_ref()
-            .map(|settings| settings.bytes.as_slice());
-        let key = Key::new(
-            &source.photo.bytes,
-            settings_bytes,
-            self.paste,
-            &self.input_sizes,
-        );
-        if let Some(avatar) = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.load(key, &source.name))
-        {
+        let settings_bytes = source.settings.as_ref().map(|settings| settings.bytes.as_slice());
+        let key = Key::new(&source.photo.bytes, settings_bytes, self.paste, &self.input_sizes);
+        if let Some(avatar) = self.cache.as_ref().and_then(|cache| cache.load(key, &source.name)) {
             return Ok(avatar);
         }
         let settings = match &source.settings {
@@ -113,14 +96,11 @@ impl AvatarPreparer {
             return Ok(face_box);
         }
         let (width, height) = (photo.width, photo.height);
-        let found = self
-            .detector
-            .detect(photo)?
-            .ok_or_else(|| FaceError::NoFace {
-                photo: label.to_owned(),
-                width,
-                height,
-            })?;
+        let found = self.detector.detect(photo)?.ok_or_else(|| FaceError::NoFace {
+            photo: label.to_owned(),
+            width,
+            height,
+        })?;
         Ok(found.padded(settings.pads.unwrap_or_default(), width, height))
     }
 }

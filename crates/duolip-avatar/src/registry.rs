@@ -32,16 +32,10 @@ impl AvatarRegistry {
     /// # Errors
     /// [`FaceError::File`] when the folder cannot be read.
     pub fn open(folder: PathBuf, preparer: AvatarPreparer) -> Result<Self, FaceError> {
-        let names = names_in(&folder).map_err(|source| FaceError::File {
-            file: folder.display().to_string(),
-            source,
-        })?;
-        let registry = Self {
-            folder,
-            preparer,
-            prepared: Mutex::default(),
-            preparing: Mutex::default(),
-        };
+        let names = names_in(&folder)
+            .map_err(|source| FaceError::File { file: folder.display().to_string(), source })?;
+        let registry =
+            Self { folder, preparer, prepared: Mutex::default(), preparing: Mutex::default() };
         for name in names {
             if let Err(error) = registry.get(&name) {
                 let reason = JobError::new(Stage::Face, error).chain();
@@ -96,10 +90,7 @@ impl AvatarRegistry {
 
     fn unknown(&self, name: &str) -> FaceError {
         let known = self.names().into_iter().collect::<Vec<_>>().join(", ");
-        FaceError::UnknownAvatar {
-            name: name.to_owned(),
-            known,
-        }
+        FaceError::UnknownAvatar { name: name.to_owned(), known }
     }
 }
 

@@ -27,10 +27,7 @@ impl AvatarSettings {
     /// [`FaceError::BadSettings`], with the line, when it is not TOML, names an unknown field or
     /// holds a wrong value.
     pub fn from_toml(file: &str, content: &[u8]) -> Result<Self, FaceError> {
-        let bad = |reason: String| FaceError::BadSettings {
-            file: file.to_owned(),
-            reason,
-        };
+        let bad = |reason: String| FaceError::BadSettings { file: file.to_owned(), reason };
         let content = str::from_utf8(content).map_err(|error| bad(error.to_string()))?;
         let settings: Self = toml::from_str(content).map_err(|error| {
             let before = error.span().and_then(|span| content.get(..span.start));
@@ -38,9 +35,7 @@ impl AvatarSettings {
             bad(format!("line {line}: {}", error.message().trim_end()))
         })?;
         if settings.face_box.is_some() && settings.pads.is_some() {
-            return Err(bad(
-                "pads widen a face box that is found, and face_box gives it".into(),
-            ));
+            return Err(bad("pads widen a face box that is found, and face_box gives it".into()));
         }
         Ok(settings)
     }
@@ -63,23 +58,9 @@ mod tests {
         .unwrap();
         assert_eq!(settings.name.as_deref(), Some("Анна"));
         assert_eq!(settings.frame_rate, FrameRate::new(30_000, 1_001).ok());
-        assert_eq!(
-            settings.face_box,
-            Some(FaceBox {
-                left: 1,
-                top: 2,
-                right: 3,
-                bottom: 4
-            })
-        );
+        assert_eq!(settings.face_box, Some(FaceBox { left: 1, top: 2, right: 3, bottom: 4 }));
         let pads = read("pads = { bottom = 0 }").unwrap().pads;
-        assert_eq!(
-            pads,
-            Some(Pads {
-                bottom: 0,
-                ..Pads::default()
-            })
-        );
+        assert_eq!(pads, Some(Pads { bottom: 0, ..Pads::default() }));
     }
 
     #[test]
@@ -102,16 +83,10 @@ mod tests {
         for (content, word) in [
             ("frame_rate = 0", "frame rate"),
             ("pads = { below = 1 }", "below"),
-            (
-                "face_box = { left = -1, top = 0, right = 9, bottom = 9 }",
-                "-1",
-            ),
+            ("face_box = { left = -1, top = 0, right = 9, bottom = 9 }", "-1"),
             ("face_box = { left = 1 }", "top"),
             ("name = ", "line 1"),
-            (
-                "pads = {}\nface_box = { left = 0, top = 0, right = 9, bottom = 9 }",
-                "pads",
-            ),
+            ("pads = {}\nface_box = { left = 0, top = 0, right = 9, bottom = 9 }", "pads"),
         ] {
             let error = read(content).unwrap_err();
             assert!(error.contains(word), "{content}: {error}");

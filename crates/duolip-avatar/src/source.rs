@@ -58,17 +58,13 @@ impl Source {
             .map_err(|source| unreadable(&folder.display().to_string(), source))?
             .into_iter()
             .find(|file| file.file_stem().is_some_and(|stem| stem == name));
-        bare.map(|file| Self::bare(&file, name, file_name(&file)))
-            .transpose()
+        bare.map(|file| Self::bare(&file, name, file_name(&file))).transpose()
     }
 
     /// The avatar at `path`: a picture, or a folder with one. Its name is the file's or folder's.
     pub(crate) fn at(path: &Path) -> Result<Self, FaceError> {
         let label = path.display().to_string();
-        let name = path
-            .file_stem()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy();
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         if path.is_dir() {
             Self::in_folder(path, &name, &label)
         } else {
@@ -82,10 +78,7 @@ impl Source {
             [only] => only,
             several => several
                 .iter()
-                .find(|file| {
-                    file.file_stem()
-                        .is_some_and(|stem| stem.eq_ignore_ascii_case(PHOTO))
-                })
+                .find(|file| file.file_stem().is_some_and(|stem| stem.eq_ignore_ascii_case(PHOTO)))
                 .ok_or_else(|| {
                     let reason =
                         format!("{} pictures are there, and none is so named", several.len());
@@ -98,25 +91,13 @@ impl Source {
             .exists()
             .then(|| read(&settings, format!("{label}/{SETTINGS}"), MAX_SETTINGS_BYTES))
             .transpose()?;
-        let photo = read(
-            photo,
-            format!("{label}/{}", file_name(photo)),
-            MAX_PHOTO_BYTES,
-        )?;
-        Ok(Self {
-            name: name.to_owned(),
-            photo,
-            settings,
-        })
+        let photo = read(photo, format!("{label}/{}", file_name(photo)), MAX_PHOTO_BYTES)?;
+        Ok(Self { name: name.to_owned(), photo, settings })
     }
 
     fn bare(file: &Path, name: &str, label: String) -> Result<Self, FaceError> {
         let photo = read(file, label, MAX_PHOTO_BYTES)?;
-        Ok(Self {
-            name: name.to_owned(),
-            photo,
-            settings: None,
-        })
+        Ok(Self { name: name.to_owned(), photo, settings: None })
     }
 }
 
@@ -130,14 +111,9 @@ pub(crate) fn names_in(folder: &Path) -> io::Result<BTreeSet<String>> {
         } else {
             is_picture(&path)
         };
-        let name = if path.is_dir() {
-            path.file_name()
-        } else {
-            path.file_stem()
-        };
-        if let Some(name) = name
-            .and_then(|name| name.to_str())
-            .filter(|name| is_avatar && is_name(name))
+        let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+        if let Some(name) =
+            name.and_then(|name| name.to_str()).filter(|name| is_avatar && is_name(name))
         {
             names.insert(name.to_owned());
         }
@@ -167,30 +143,24 @@ fn pictures_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
 fn is_picture(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     !file_name(path).starts_with('.')
-        && extension.is_some_and(|own| {
-            EXTENSIONS
-                .iter()
-                .any(|known| own.eq_ignore_ascii_case(known))
-        })
+        && extension
+            .is_some_and(|own| EXTENSIONS.iter().any(|known| own.eq_ignore_ascii_case(known)))
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn read(path: &Path, label: String, limit_bytes: u64) -> Result<Content, FaceError> {
     let mut bytes = Vec::new();
     let read = File::open(path)
         .and_then(|file| file.take(limit_bytes + 1).read_to_end(&mut bytes))
-        .and_then(|size_bytes| match size_bytes as u64 > limit_bytes {
-            true => {
-                let reason = format!("it is larger than {limit_bytes} bytes");
-                Err(io::Error::new(io::ErrorKind::FileTooLarge, reason))
+        .and_then(|size_bytes| {
+            if size_bytes as u64 <= limit_bytes {
+                return Ok(());
             }
-            false => Ok(()),
+            let reason = format!("it is larger than {limit_bytes} bytes");
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, reason))
         });
     match read {
         Ok(()) => Ok(Content { label, bytes }),
@@ -199,10 +169,7 @@ fn read(path: &Path, label: String, limit_bytes: u64) -> Result<Content, FaceErr
 }
 
 fn unreadable(file: &str, source: io::Error) -> FaceError {
-    FaceError::File {
-        file: file.to_owned(),
-        source,
-    }
+    FaceError::File { file: file.to_owned(), source }
 }
 
 #[cfg(test)]

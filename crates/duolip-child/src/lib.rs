@@ -64,11 +64,7 @@ pub enum ChildError {
 }
 
 fn or_silence(stderr_tail: &str) -> &str {
-    if stderr_tail.is_empty() {
-        "it wrote nothing to stderr"
-    } else {
-        stderr_tail
-    }
+    if stderr_tail.is_empty() { "it wrote nothing to stderr" } else { stderr_tail }
 }
 
 /// A running program.
@@ -89,23 +85,12 @@ impl Child {
     /// [`ChildError::NotStarted`] when the program is missing or may not be run.
     pub fn start(command: &mut Command) -> Result<Self, ChildError> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let mut process =
-            command
-                .stderr(Stdio::piped())
-                .spawn()
-                .map_err(|source| ChildError::NotStarted {
-                    program: program.clone(),
-                    source,
-                })?;
-        let stderr = process
-            .stderr
-            .take()
-            .map(|pipe| std::thread::spawn(move || tail_of(pipe)));
-        Ok(Self {
-            program,
-            process,
-            stderr,
-        })
+        let mut process = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|source| ChildError::NotStarted { program: program.clone(), source })?;
+        let stderr = process.stderr.take().map(|pipe| std::thread::spawn(move || tail_of(pipe)));
+        Ok(Self { program, process, stderr })
     }
 
     /// The program's stdin, once, when it was piped.
@@ -131,9 +116,7 @@ impl Child {
             match self.process.try_wait() {
                 Ok(Some(status)) => break status,
                 Ok(None) if cancel.is_cancelled() => {
-                    return Err(ChildError::Cancelled {
-                        program: self.program.clone(),
-                    });
+                    return Err(ChildError::Cancelled { program: self.program.clone() });
                 }
                 Ok(None) => std::thread::sleep(POLL),
                 Err(source) => return Err(self.pipe(source)),
@@ -159,17 +142,11 @@ impl Child {
     }
 
     fn pipe(&self, source: std::io::Error) -> ChildError {
-        ChildError::Pipe {
-            program: self.program.clone(),
-            source,
-        }
+        ChildError::Pipe { program: self.program.clone(), source }
     }
 
     fn stderr_tail(&mut self) -> String {
-        self.stderr
-            .take()
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default()
+        self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
 }
 
@@ -215,10 +192,9 @@ pub fn run(
                 child.finish(cancel)?;
                 Ok(output)
             }
-            Ok(Ok(None)) => Err(ChildError::TooMuchOutput {
-                program: child.program.clone(),
-                limit_bytes,
-            }),
+            Ok(Ok(None)) => {
+                Err(ChildError::TooMuchOutput { program: child.program.clone(), limit_bytes })
+            }
             Ok(Err(source)) => Err(child.broken_pipe(source)),
             Err(panic) => std::panic::resume_unwind(panic),
         }
@@ -242,9 +218,7 @@ fn tail_of(mut pipe: impl Read) -> String {
         let excess = tail.len().saturating_sub(STDERR_TAIL_BYTES);
         tail.drain(..excess);
     }
-    String::from_utf8_lossy(tail.make_contiguous())
-        .trim()
-        .to_owned()
+    String::from_utf8_lossy(tail.make_contiguous()).trim().to_owned()
 }
 
 #[cfg(test)]
@@ -261,38 +235,21 @@ mod tests {
 
     #[test]
     fn input_reaches_the_program_and_its_output_comes_back() {
-        let output = run(
-            &mut Command::new("cat"),
-            b"hello",
-            LIMIT,
-            &CancellationToken::new(),
-        );
+        let output = run(&mut Command::new("cat"), b"hello", LIMIT, &CancellationToken::new());
         assert_eq!(output.unwrap(), b"hello");
     }
 
     #[test]
     fn a_failure_keeps_its_exit_status_and_the_last_words_on_stderr() {
-        let error = run(
-            &mut shell("echo out of tape >&2; exit 3"),
-            b"",
-            LIMIT,
-            &CancellationToken::new(),
-        );
+        let error =
+            run(&mut shell("echo out of tape >&2; exit 3"), b"", LIMIT, &CancellationToken::new());
         let text = error.unwrap_err().to_string();
-        assert!(
-            text.contains("exit status: 3") && text.contains("out of tape"),
-            "{text}"
-        );
+        assert!(text.contains("exit status: 3") && text.contains("out of tape"), "{text}");
     }
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = run(
-            &mut Command::new("duolip-no-such"),
-            b"",
-            LIMIT,
-            &CancellationToken::new(),
-        );
+        let error = run(&mut Command::new("duolip-no-such"), b"", LIMIT, &CancellationToken::new());
         assert!(error.unwrap_err().to_string().contains("duolip-no-such"));
     }
 
@@ -300,13 +257,7 @@ mod tests {
     fn a_program_that_ignores_its_input_may_still_succeed() {
         let input = vec![0; LIMIT];
         assert_eq!(
-            run(
-                &mut Command::new("true"),
-                &input,
-                LIMIT,
-                &CancellationToken::new()
-            )
-            .unwrap(),
+            run(&mut Command::new("true"), &input, LIMIT, &CancellationToken::new()).unwrap(),
             b""
         );
     }
@@ -314,13 +265,7 @@ mod tests {
     #[test]
     fn output_over_the_limit_is_refused() {
         let error = run(&mut shell("yes"), b"", 1000, &CancellationToken::new()).unwrap_err();
-        assert!(matches!(
-            error,
-            ChildError::TooMuchOutput {
-                limit_bytes: 1000,
-                ..
-            }
-        ));
+        assert!(matches!(error, ChildError::TooMuchOutput { limit_bytes: 1000, .. }));
     }
 
     #[test]
@@ -331,9 +276,6 @@ mod tests {
             std::thread::spawn(move || run(&mut shell("exec sleep 1000"), b"", LIMIT, &cancel));
         std::thread::sleep(Duration::from_millis(50));
         canceller.cancel();
-        assert!(matches!(
-            thread.join().unwrap(),
-            Err(ChildError::Cancelled { .. })
-        ));
+        assert!(matches!(thread.join().unwrap(), Err(ChildError::Cancelled { .. })));
     }
 }

@@ -67,15 +67,26 @@ pub(crate) fn doctor(config: Config) -> ExitCode {
         line(&format!("avatar {default_avatar}"), Err(advice));
     }
     line("espeak-ng", engine.synthesizer().clone());
-    line("ffmpeg", match engine.ffmpeg() {
-        Ok(ffmpeg) if ffmpeg.has_libx264 => Ok(ffmpeg.line.clone()),
-        Ok(ffmpeg) => Err(format!("{}: without libx264; install Debian's ffmpeg", ffmpeg.line)),
-        Err(reason) => Err(format!("{reason}; install ffmpeg or set DUOLIP_FFMPEG")),
-    });
-    line("job folders", tempfile::tempdir_in(engine.config().work_dir()).map_or_else(
-        |error| Err(format!("{}: {error}; set DUOLIP_WORK_DIR", engine.config().work_dir().display())),
-        |_| Ok(engine.config().work_dir().display().to_string()),
-    ));
+    line(
+        "ffmpeg",
+        match engine.ffmpeg() {
+            Ok(ffmpeg) if ffmpeg.has_libx264 => Ok(ffmpeg.line.clone()),
+            Ok(ffmpeg) => Err(format!("{}: without libx264; install Debian's ffmpeg", ffmpeg.line)),
+            Err(reason) => Err(format!("{reason}; install ffmpeg or set DUOLIP_FFMPEG")),
+        },
+    );
+    line(
+        "job folders",
+        tempfile::tempdir_in(engine.config().work_dir()).map_or_else(
+            |error| {
+                Err(format!(
+                    "{}: {error}; set DUOLIP_WORK_DIR",
+                    engine.config().work_dir().display()
+                ))
+            },
+            |_| Ok(engine.config().work_dir().display().to_string()),
+        ),
+    );
     let health = Health::of(&engine);
     println!("{:<14} {:?}", "status", health.status);
     if health.status == duolip_service::health::Status::Ready {

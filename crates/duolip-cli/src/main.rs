@@ -43,7 +43,11 @@ fn main() -> ExitCode {
         Err(error) => {
             // Fails only when nobody reads it.
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                ExitCode::from(EXIT_CONFIG)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     match command {

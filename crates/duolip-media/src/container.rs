@@ -16,36 +16,10 @@ impl Container {
     /// The container that `bytes` begin like.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
-            [
-                b'R',
-                b'I',
-                b'F',
-                b'F' | b'X',
-                _,
-                _,
-                _,
-                _,
-                b'W',
-                b'A',
-                b'V',
-                b'E',
-                ..,
-            ]
-            | [
-                b'R' | b'B',
-                b'F' | b'W',
-                b'6',
-                b'4',
-                _,
-                _,
-                _,
-                _,
-                b'W',
-                b'A',
-                b'V',
-                b'E',
-                ..,
-            ] => Some(Self::Wav),
+            [b'R', b'I', b'F', b'F' | b'X', _, _, _, _, b'W', b'A', b'V', b'E', ..]
+            | [b'R' | b'B', b'F' | b'W', b'6', b'4', _, _, _, _, b'W', b'A', b'V', b'E', ..] => {
+                Some(Self::Wav)
+            }
             [b'O', b'g', b'g', b'S', ..] => Some(Self::Ogg),
             [b'f', b'L', b'a', b'C', ..] => Some(Self::Flac),
             [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(Self::Mp4),
@@ -73,10 +47,9 @@ impl Container {
 /// An ID3 tag mostly stands before MP3, sometimes before FLAC.
 fn behind_id3(bytes: &[u8]) -> Container {
     // The tag's size is in four bytes of seven bits each and does not count its ten-byte header.
-    let size = bytes.get(6..10).map_or(0, |size| {
-        size.iter()
-            .fold(0, |size, byte| size << 7 | usize::from(byte & 0x7F))
-    });
+    let size = bytes
+        .get(6..10)
+        .map_or(0, |size| size.iter().fold(0, |size, byte| size << 7 | usize::from(byte & 0x7F)));
     match bytes.get(10 + size..) {
         Some([b'f', b'L', b'a', b'C', ..]) => Container::Flac,
         _ => Container::Mp3,
@@ -122,11 +95,7 @@ pub(crate) fn looks_like(bytes: &[u8]) -> String {
     if is_text(start) {
         return "like text".to_owned();
     }
-    let shown: Vec<_> = start
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let shown: Vec<_> = start.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     format!("with the bytes {}", shown.join(" "))
 }
 
@@ -139,9 +108,7 @@ fn is_text(start: &[u8]) -> bool {
         }
         Err(_) => return false,
     };
-    !text
-        .chars()
-        .any(|character| character.is_control() && !character.is_whitespace())
+    !text.chars().any(|character| character.is_control() && !character.is_whitespace())
 }
 
 #[cfg(test)]

@@ -22,9 +22,9 @@ use crate::wav::speech_from_wav;
 const INPUT_NAME: &str = "audio";
 
 /// How many of ffmpeg's last lines the caller is told.
-const LINES_TOLD: usize = 3;
+const LINES_TOLD: usize = 5;
 
-/// Decodes WAV, MP3, OGG, FLAC, M4A, MP4, WebM and Matroska audio.
+/// Decodes WAV, MP3, OGG, FLAC, M4A, MP4, `WebM` and Matroska audio.
 #[derive(Debug, Clone, Default)]
 pub struct FfmpegDecoder {
     ffmpeg: Ffmpeg,
@@ -58,12 +58,7 @@ impl FfmpegDecoder {
     fn decode_command(&self, container: Container, limit_seconds: u32) -> Command {
         let mut command = self.ffmpeg.command();
         command
-            .args([
-                "-protocol_whitelist",
-                "file,pipe",
-                "-f",
-                container.demuxer(),
-            ])
+            .args(["-protocol_whitelist", "file,pipe", "-f", container.demuxer()])
             .args(["-i", &format!("file:{INPUT_NAME}")])
             .args(["-map", "0:a:0", "-vn", "-sn", "-dn"])
             .args(["-t", &limit_seconds.saturating_add(1).to_string()])
@@ -82,9 +77,7 @@ impl SpeechDecoder for FfmpegDecoder {
         cancel: &CancellationToken,
     ) -> Result<Speech, SpeechError> {
         if audio.is_empty() {
-            return Err(SpeechError::NotAudio {
-                reason: "it has 0 bytes".to_owned(),
-            });
+            return Err(SpeechError::NotAudio { reason: "it has 0 bytes".to_owned() });
         }
         let container = Container::of(audio).ok_or_else(|| SpeechError::NotAudio {
             reason: format!("it begins {}", looks_like(audio)),
@@ -147,42 +140,28 @@ fn mix(
 fn decode_error(error: ChildError) -> SpeechError {
     match error {
         ChildError::Cancelled { .. } => SpeechError::Cancelled,
-        ChildError::Failed {
-            status,
-            stderr_tail,
-            ..
-        } if status.code().is_some() => SpeechError::NotAudio {
-            reason: told(&stderr_tail),
-        },
+        ChildError::Failed { status, stderr_tail, .. } if status.code().is_some() => {
+            SpeechError::NotAudio { reason: told(&stderr_tail) }
+        }
         other => engine(other),
     }
 }
 
 fn engine(source: impl std::error::Error + Send + Sync + 'static) -> SpeechError {
-    SpeechError::Engine {
-        program: "ffmpeg",
-        source: Box::new(source),
-    }
+    SpeechError::Engine { program: "ffmpeg", source: Box::new(source) }
 }
 
 /// The last lines of `stderr_tail`, without the memory addresses that ffmpeg names its parts by.
 fn told(stderr_tail: &str) -> String {
-    let lines: Vec<_> = stderr_tail
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<_> =
+        stderr_tail.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines[lines.len().saturating_sub(LINES_TOLD)..].join("; ");
     let mut parts = last.split(" @ 0x");
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         text.push_str(part.trim_start_matches(|character: char| character.is_ascii_hexdigit()));
     }
-    if text.is_empty() {
-        "ffmpeg cannot decode it".to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { "ffmpeg cannot decode it".to_owned() } else { text }
 }
 
 #[cfg(test)]

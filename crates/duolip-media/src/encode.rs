@@ -46,10 +46,7 @@ pub struct X264Settings {
 impl Default for X264Settings {
     /// `veryfast` at 18: no visible loss on a face.
     fn default() -> Self {
-        Self {
-            preset: "veryfast".to_owned(),
-            crf: 18,
-        }
+        Self { preset: "veryfast".to_owned(), crf: 18 }
     }
 }
 
@@ -73,52 +70,17 @@ impl FfmpegEncoder {
         let ticks = timescale(rate).to_string();
         let mut command = self.ffmpeg.command();
         command
-            .args([
-                "-f",
-                "rawvideo",
-                "-pix_fmt",
-                "yuv420p",
-                "-framerate",
-                &fraction,
-            ])
+            .args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-framerate", &fraction])
             .args(["-s", &format!("{}x{}", settings.width, settings.height)])
             .args(COLOURS)
-            .args([
-                "-i", "pipe:0", "-an", "-c:v", "libx264", "-pix_fmt", "yuv420p",
-            ])
-            .args([
-                "-preset",
-                &self.x264.preset,
-                "-crf",
-                &self.x264.crf.to_string(),
-            ])
+            .args(["-i", "pipe:0", "-an", "-c:v", "libx264", "-pix_fmt", "yuv420p"])
+            .args(["-preset", &self.x264.preset, "-crf", &self.x264.crf.to_string()])
             .args(["-threads", &settings.threads.to_string()])
-            .args([
-                "-bf",
-                "0",
-                "-sc_threshold",
-                "0",
-                "-g",
-                &keyframe_interval(rate).to_string(),
-            ])
+            .args(["-bf", "0", "-sc_threshold", "0", "-g", &keyframe_interval(rate).to_string()])
             .args(COLOURS)
             // Said again for the output: ffmpeg approximates unusual rates that it only read.
-            .args([
-                "-r",
-                &fraction,
-                "-video_track_timescale",
-                &ticks,
-                "-movie_timescale",
-                &ticks,
-            ])
-            .args([
-                "-flags",
-                "+cgop+bitexact",
-                "-fflags",
-                "+bitexact",
-                "-f",
-                "mp4",
-            ])
+            .args(["-r", &fraction, "-video_track_timescale", &ticks, "-movie_timescale", &ticks])
+            .args(["-flags", "+cgop+bitexact", "-fflags", "+bitexact", "-f", "mp4"])
             .arg(file_url(path))
             .stdin(Stdio::piped());
         command
@@ -134,10 +96,7 @@ impl VideoEncoder for FfmpegEncoder {
         cancel: &CancellationToken,
     ) -> Result<Box<dyn SegmentWriter>, EncodeError> {
         let SegmentSettings { width, height, .. } = settings;
-        if [width, height]
-            .iter()
-            .any(|&side| side == 0 || !side.is_multiple_of(2))
-        {
+        if [width, height].iter().any(|&side| side == 0 || !side.is_multiple_of(2)) {
             return Err(encoder_error(SegmentError::OddSize { width, height }));
         }
         let mut command = self.segment_command(path, settings);

@@ -37,36 +37,14 @@ impl FfmpegMuxer {
         let mut command = self.ffmpeg.command();
         command
             // The list is ours and names its files by absolute paths, hence not "safe".
-            .args([
-                "-protocol_whitelist",
-                "file",
-                "-f",
-                "concat",
-                "-safe",
-                "0",
-                "-i",
-            ])
+            .args(["-protocol_whitelist", "file", "-f", "concat", "-safe", "0", "-i"])
             .arg(file_url(list))
             .args(["-protocol_whitelist", "file", "-f", "mov", "-i"])
             .arg(file_url(speech))
-            .args([
-                "-map",
-                "0:v:0",
-                "-map",
-                "1:a:0",
-                "-map_metadata",
-                "-1",
-                "-c",
-                "copy",
-            ])
+            .args(["-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1", "-c", "copy"])
             // The concat demuxer adds lengths up in whole microseconds: at 120000/1001 frames a
             // second, sixteen segments drift by a tick. Without B-frames, counting is exact.
-            .args([
-                "-bsf:v",
-                "setts=ts=N*DURATION",
-                "-movie_timescale",
-                MOVIE_TIMESCALE,
-            ])
+            .args(["-bsf:v", "setts=ts=N*DURATION", "-movie_timescale", MOVIE_TIMESCALE])
             .args(["-movflags", "+faststart"])
             .args(["-flags", "+bitexact", "-fflags", "+bitexact", "-f", "mp4"])
             .arg(file_url(video));
@@ -82,9 +60,7 @@ impl Muxer for FfmpegMuxer {
         video: &Path,
         cancel: &CancellationToken,
     ) -> Result<(), ConcatError> {
-        let first = segments
-            .first()
-            .ok_or_else(|| ConcatError::Muxer(Box::new(NoSegments)))?;
+        let first = segments.first().ok_or_else(|| ConcatError::Muxer(Box::new(NoSegments)))?;
         let list = first.path.with_file_name(LIST_NAME);
         let content = list_of(segments).map_err(ConcatError::List)?;
         std::fs::write(&list, content).map_err(ConcatError::List)?;

@@ -26,14 +26,7 @@ impl<R: Read> PcmStream<R> {
         for field in &mut header {
             *field = u32::from_be_bytes(next_word(&mut pipe)?);
         }
-        let [
-            magic,
-            header_bytes,
-            _sample_bytes,
-            encoding,
-            rate_hz,
-            channels,
-        ] = header;
+        let [magic, header_bytes, _sample_bytes, encoding, rate_hz, channels] = header;
         if magic != MAGIC || encoding != FLOAT_32 {
             return None;
         }
@@ -41,11 +34,7 @@ impl<R: Read> PcmStream<R> {
         for _ in 0..(header_bytes.checked_sub(24)? / 4).min(1024) {
             next_word(&mut pipe)?;
         }
-        Some(Self {
-            rate_hz,
-            channels: u16::try_from(channels).ok()?,
-            samples: pipe,
-        })
+        Some(Self { rate_hz, channels: u16::try_from(channels).ok()?, samples: pipe })
     }
 
     /// The interleaved samples, up to the end of the pipe.
@@ -66,9 +55,7 @@ mod tests {
 
     fn au(header: [u32; 7], samples: &[f32]) -> Vec<u8> {
         let header = header.iter().flat_map(|field| field.to_be_bytes());
-        header
-            .chain(samples.iter().flat_map(|sample| sample.to_be_bytes()))
-            .collect()
+        header.chain(samples.iter().flat_map(|sample| sample.to_be_bytes())).collect()
     }
 
     #[test]

@@ -44,16 +44,11 @@ pub fn probe(ffmpeg: &Ffmpeg, cancel: &CancellationToken) -> Result<FfmpegVersio
     let version = answer(ffmpeg.command().arg("-version"), cancel)?;
     let line = version.lines().next().unwrap_or_default().trim();
     if !line.starts_with("ffmpeg version") {
-        return Err(ProbeError::NotFfmpeg {
-            answer: line.chars().take(80).collect(),
-        });
+        return Err(ProbeError::NotFfmpeg { answer: line.chars().take(80).collect() });
     }
     let encoders = answer(ffmpeg.command().arg("-encoders"), cancel)?;
     let has_libx264 = encoders.split_whitespace().any(|word| word == "libx264");
-    Ok(FfmpegVersion {
-        line: line.to_owned(),
-        has_libx264,
-    })
+    Ok(FfmpegVersion { line: line.to_owned(), has_libx264 })
 }
 
 fn answer(command: &mut Command, cancel: &CancellationToken) -> Result<String, ProbeError> {
@@ -75,9 +70,7 @@ mod tests {
     #[test]
     fn a_missing_program_is_named_in_the_cause() {
         let error = probe(&Ffmpeg::at("duolip-no-such"), &CancellationToken::new()).unwrap_err();
-        let ProbeError::Program(cause) = error else {
-            panic!("{error}")
-        };
+        let ProbeError::Program(cause) = error else { panic!("{error}") };
         assert!(cause.to_string().contains("duolip-no-such"), "{cause}");
     }
 

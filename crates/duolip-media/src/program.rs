@@ -30,9 +30,7 @@ impl Default for Ffmpeg {
 impl Ffmpeg {
     /// The program `program`: a name on the search path, or a path.
     pub fn at(program: impl Into<PathBuf>) -> Self {
-        Self {
-            program: program.into(),
-        }
+        Self { program: program.into() }
     }
 
     /// A command that is quiet but for errors, asks nothing, and has no input or output yet.
@@ -46,12 +44,8 @@ impl Ffmpeg {
     /// A relative path made absolute, since a command may run in another folder; a bare name stays.
     fn whereabouts(&self) -> PathBuf {
         let is_bare_name = self.program.components().count() == 1;
-        if is_bare_name {
-            None
-        } else {
-            std::path::absolute(&self.program).ok()
-        }
-        .unwrap_or_else(|| self.program.clone())
+        if is_bare_name { None } else { std::path::absolute(&self.program).ok() }
+            .unwrap_or_else(|| self.program.clone())
     }
 }
 

@@ -80,11 +80,7 @@ impl FfmpegSegment {
         let (fed, free) = sync_channel(BUFFERS);
         let feeder = std::thread::spawn(move || feed(pipe, &to_feed, &fed));
         Ok(Self {
-            segment: Segment {
-                index,
-                path: PathBuf::from(path),
-                frames: 0,
-            },
+            segment: Segment { index, path: PathBuf::from(path), frames: 0 },
             settings,
             cancel: cancel.clone(),
             child: Some(child),
@@ -96,11 +92,7 @@ impl FfmpegSegment {
     }
 
     fn check_cancelled(&self) -> Result<(), EncodeError> {
-        if self.cancel.is_cancelled() {
-            Err(EncodeError::Cancelled)
-        } else {
-            Ok(())
-        }
+        if self.cancel.is_cancelled() { Err(EncodeError::Cancelled) } else { Ok(()) }
     }
 
     /// How the feeder, which has ended or is about to, fared.
@@ -115,10 +107,7 @@ impl FfmpegSegment {
     /// Waits for the regular end of both; a broken pipe is told as the encoder's own failure.
     fn end(&mut self) -> Result<(), EncodeError> {
         let fed = self.join_feeder();
-        let child = self
-            .child
-            .take()
-            .ok_or_else(|| encoder_error(SegmentError::Ended))?;
+        let child = self.child.take().ok_or_else(|| encoder_error(SegmentError::Ended))?;
         match fed {
             Ok(()) => child.finish(&self.cancel),
             Err(source) => Err(child.broken_pipe(source)),
@@ -128,9 +117,7 @@ impl FfmpegSegment {
 
     /// Why the feeder ended before its time.
     fn failure(&mut self) -> EncodeError {
-        self.end()
-            .err()
-            .unwrap_or_else(|| encoder_error(SegmentError::Ended))
+        self.end().err().unwrap_or_else(|| encoder_error(SegmentError::Ended))
     }
 }
 
@@ -158,10 +145,7 @@ impl SegmentWriter for FfmpegSegment {
     fn write(&mut self, frame: YuvFrame) -> Result<(), EncodeError> {
         let (frame_bytes, got_bytes) = (frame_bytes(self.settings), frame.planes.len());
         if got_bytes != frame_bytes {
-            return Err(encoder_error(SegmentError::FrameSize {
-                got_bytes,
-                frame_bytes,
-            }));
+            return Err(encoder_error(SegmentError::FrameSize { got_bytes, frame_bytes }));
         }
         let mut waiting = frame;
         loop {

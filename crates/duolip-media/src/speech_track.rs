@@ -13,17 +13,17 @@ use duolip_child::{Child, ChildError};
 use duolip_pipeline::CancellationToken;
 use duolip_pipeline::encode::EncodeError;
 use duolip_pipeline::speech::Speech;
+use duolip_pipeline::units::SampleRate;
 
-use crate::encode::child_error;
+use crate::encode::{child_error, encoder_error};
 use crate::program::{Ffmpeg, MOVIE_TIMESCALE, file_url};
 
 /// The sample rates that AAC has and every player plays, in Hz.
-const AAC_RATES_HZ: [u32; 9] = [
-    8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000,
-];
+const AAC_RATES_HZ: [u32; 9] =
+    [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
-/// What speech of any other rate is resampled to, in Hz.
-const OTHER_RATES_HZ: u32 = 48_000;
+/// What speech of any other rate is resampled to: 48 kHz.
+const OTHER_RATES: SampleRate = SampleRate::new(48_000).unwrap();
 
 /// Four bits a sample are transparent for one voice; more than this is never needed.
 const MOST_BITS_PER_SECOND: u32 = 128_000;
@@ -37,60 +37,39 @@ const BLOCK: usize = 16_384;
 /// [`EncodeError`].
 ///
 /// # Cancellation
-/// Kills ffmpeg within milliseconds.
+/// Kills ffmpeg within milliseconds. Resampling, which only rates that AAC lacks need, runs to its
+/// end.
 pub(crate) fn encode(
     ffmpeg: &Ffmpeg,
     speech: &Speech,
     path: &Path,
     cancel: &CancellationToken,
 ) -> Result<(), EncodeError> {
-    let mut child = Child::start(&mut command(ffmpeg, speech, path)).map_err(child_error)?;
+    // ffmpeg's own resampler gives nothing at all for the shortest speech.
+    let speech = speech.resampled(aac_rate(speech.rate)).map_err(encoder_error)?;
+    let mut child = Child::start(&mut command(ffmpeg, speech.rate, path)).map_err(child_error)?;
     let pipe = child.take_stdin();
-    let fed = std::thread::scope(|scope| {
-        let feeder = scope.spawn(move || feed(pipe, &speech.samples));
+    std::thread::scope(|scope| {
+        let feeder = scope.spawn(|| feed(pipe, &speech.samples));
         // Kills ffmpeg when cancelled, which breaks the feeder's pipe.
         child.finish(cancel).map_err(child_error)?;
-        feeder
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            .map_err(|source| {
-                child_error(ChildError::Pipe {
-                    program: "ffmpeg".to_owned(),
-                    source,
-                })
-            })
-    });
-    fed
+        feeder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(|source| {
+            child_error(ChildError::Pipe { program: "ffmpeg".to_owned(), source })
+        })
+    })
 }
 
-fn command(ffmpeg: &Ffmpeg, speech: &Speech, path: &Path) -> Command {
-    let source_hz = speech.rate.hz();
-    let hz = if AAC_RATES_HZ.contains(&source_hz) {
-        source_hz
-    } else {
-        OTHER_RATES_HZ
-    };
+fn aac_rate(rate: SampleRate) -> SampleRate {
+    if AAC_RATES_HZ.contains(&rate.hz()) { rate } else { OTHER_RATES }
+}
+
+fn command(ffmpeg: &Ffmpeg, rate: SampleRate, path: &Path) -> Command {
+    let hz = rate.hz();
     let bits_per_second = (4 * hz).min(MOST_BITS_PER_SECOND);
     let mut command = ffmpeg.command();
     command
-        .args([
-            "-f",
-            "f32le",
-            "-ar",
-            &source_hz.to_string(),
-            "-ac",
-            "1",
-            "-i",
-            "pipe:0",
-        ])
-        .args([
-            "-c:a",
-            "aac",
-            "-b:a",
-            &bits_per_second.to_string(),
-            "-ar",
-            &hz.to_string(),
-        ])
+        .args(["-f", "f32le", "-ar", &hz.to_string(), "-ac", "1", "-i", "pipe:0"])
+        .args(["-c:a", "aac", "-b:a", &bits_per_second.to_string()])
         .args(["-movie_timescale", MOVIE_TIMESCALE])
         .args(["-flags", "+bitexact", "-fflags", "+bitexact", "-f", "mp4"])
         .arg(file_url(path))
@@ -104,11 +83,7 @@ fn feed(pipe: Option<ChildStdin>, samples: &[f32]) -> io::Result<()> {
     for block in samples.chunks(BLOCK) {
         bytes.clear();
         // Full scale is all that a loudspeaker has, and the encoder fails on absurd values.
-        bytes.extend(
-            block
-                .iter()
-                .flat_map(|sample| sample.clamp(-1.0, 1.0).to_le_bytes()),
-        );
+        bytes.extend(block.iter().flat_map(|sample| sample.clamp(-1.0, 1.0).to_le_bytes()));
         pipe.write_all(&bytes)?;
     }
     Ok(())

@@ -16,9 +16,7 @@ pub(crate) fn folder() -> JobFolder {
 /// A 440 Hz tone of half the full scale.
 pub(crate) fn tone(rate_hz: u32, samples: usize) -> Vec<f32> {
     let step = std::f64::consts::TAU * 440.0 / f64::from(rate_hz);
-    (0..samples)
-        .map(|n| (step * n as f64).sin() as f32 * 0.5)
-        .collect()
+    (0..samples).map(|n| (step * n as f64).sin() as f32 * 0.5).collect()
 }
 
 /// A WAV file of interleaved `samples`.
@@ -29,12 +27,7 @@ pub(crate) fn wav<S: hound::Sample + Copy>(
     sample_format: hound::SampleFormat,
     samples: &[S],
 ) -> Vec<u8> {
-    let spec = hound::WavSpec {
-        channels,
-        sample_rate: rate_hz,
-        bits_per_sample,
-        sample_format,
-    };
+    let spec = hound::WavSpec { channels, sample_rate: rate_hz, bits_per_sample, sample_format };
     let mut file = std::io::Cursor::new(Vec::new());
     let mut writer = hound::WavWriter::new(&mut file, spec).unwrap();
     for &sample in samples {
@@ -54,11 +47,7 @@ pub(crate) fn converted(wav: &[u8], name: &str, options: &[&str]) -> Vec<u8> {
     let (from, to) = (folder.file("from.wav"), folder.file(name));
     std::fs::write(&from, wav).unwrap();
     let mut command = Command::new("ffmpeg");
-    command
-        .args(["-v", "error", "-nostdin", "-i"])
-        .arg(from)
-        .args(options)
-        .arg(&to);
+    command.args(["-v", "error", "-nostdin", "-i"]).arg(from).args(options).arg(&to);
     assert!(command.status().unwrap().success());
     std::fs::read(to).unwrap()
 }
@@ -66,27 +55,15 @@ pub(crate) fn converted(wav: &[u8], name: &str, options: &[&str]) -> Vec<u8> {
 /// ffprobe's answer about `path` as JSON.
 pub(crate) fn probed(path: &Path, options: &[&str]) -> Value {
     let mut command = Command::new("ffprobe");
-    command
-        .args(["-v", "error", "-of", "json"])
-        .args(options)
-        .arg(path);
+    command.args(["-v", "error", "-of", "json"]).args(options).arg(path);
     let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 pub(crate) fn settings(frame_rate: &str) -> SegmentSettings {
     let frame_rate: FrameRate = frame_rate.parse().unwrap();
-    SegmentSettings {
-        width: 64,
-        height: 48,
-        frame_rate,
-        threads: 1,
-    }
+    SegmentSettings { width: 64, height: 48, frame_rate, threads: 1 }
 }
 
 /// Paints a picture that tells frame `number` apart: its luma.
@@ -107,10 +84,7 @@ pub(crate) fn processes_naming(path: &Path) -> Vec<String> {
     for entry in std::fs::read_dir("/proc").unwrap() {
         let entry = entry.unwrap();
         let command_line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        if command_line
-            .windows(wanted.len())
-            .any(|part| part == wanted)
-        {
+        if command_line.windows(wanted.len()).any(|part| part == wanted) {
             found.push(entry.file_name().into_string().unwrap());
         }
     }

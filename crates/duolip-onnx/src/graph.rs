@@ -31,11 +31,7 @@ pub struct Port {
 impl From<&Outlet> for Port {
     fn from(outlet: &Outlet) -> Self {
         let kind = outlet.dtype();
-        let axes = kind
-            .tensor_shape()
-            .map(|shape| shape.iter().copied())
-            .into_iter()
-            .flatten();
+        let axes = kind.tensor_shape().map(|shape| shape.iter().copied()).into_iter().flatten();
         Self {
             name: outlet.name().to_owned(),
             kind: kind.to_string(),
@@ -94,18 +90,12 @@ impl LipSyncGraph {
         if !gives_mouths(mouths, input_size) {
             return Err(wrong("its output is not mouths of the faces' size"));
         }
-        let mut fixed = [mel, faces, mouths]
-            .into_iter()
-            .filter_map(|port| port.shape[0]);
+        let mut fixed = [mel, faces, mouths].into_iter().filter_map(|port| port.shape[0]);
         let fixed_batch = fixed.next();
         if fixed_batch == Some(0) || fixed.any(|other| Some(other) != fixed_batch) {
             return Err(wrong("its inputs and output differ in their batch size"));
         }
-        Ok(Self {
-            mel_first,
-            input_size,
-            fixed_batch,
-        })
+        Ok(Self { mel_first, input_size, fixed_batch })
     }
 }
 
@@ -141,16 +131,8 @@ mod tests {
     /// A port with `axes`, of which the negative ones are open.
     fn port(name: &str, axes: &[i64]) -> Port {
         let kind = format!("Tensor<f32>{axes:?}");
-        let shape = axes
-            .iter()
-            .map(|&axis| usize::try_from(axis).ok())
-            .collect();
-        Port {
-            name: name.to_owned(),
-            kind,
-            is_f32: true,
-            shape,
-        }
+        let shape = axes.iter().map(|&axis| usize::try_from(axis).ok()).collect();
+        Port { name: name.to_owned(), kind, is_f32: true, shape }
     }
 
     fn recognise(inputs: &[&[i64]], output: &[i64]) -> Result<LipSyncGraph, ModelError> {
@@ -164,23 +146,9 @@ mod tests {
             let (mel, faces) = ([-1, 1, 80, 16], [-1, 6, size, size]);
             let input_size = usize::try_from(size).unwrap();
             let graph = recognise(&[&mel, &faces], &[-1, 3, size, size]).unwrap();
-            assert_eq!(
-                graph,
-                LipSyncGraph {
-                    mel_first: true,
-                    input_size,
-                    fixed_batch: None
-                }
-            );
+            assert_eq!(graph, LipSyncGraph { mel_first: true, input_size, fixed_batch: None });
             let graph = recognise(&[&faces, &mel], &[-1, 3, -1, -1]).unwrap();
-            assert_eq!(
-                graph,
-                LipSyncGraph {
-                    mel_first: false,
-                    input_size,
-                    fixed_batch: None
-                }
-            );
+            assert_eq!(graph, LipSyncGraph { mel_first: false, input_size, fixed_batch: None });
         }
     }
 
@@ -210,14 +178,8 @@ mod tests {
         ];
         for (inputs, output) in cases {
             let error = recognise(inputs, output).unwrap_err().to_string();
-            assert!(
-                error.starts_with("x.onnx is not a lip-sync graph"),
-                "{error}"
-            );
-            assert!(
-                error.contains(&format!("in Tensor<f32>{:?}", inputs[0])),
-                "{error}"
-            );
+            assert!(error.starts_with("x.onnx is not a lip-sync graph"), "{error}");
+            assert!(error.contains(&format!("in Tensor<f32>{:?}", inputs[0])), "{error}");
         }
     }
 

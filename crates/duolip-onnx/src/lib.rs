@@ -15,11 +15,13 @@ mod network;
 mod owner;
 pub mod provider;
 pub mod session;
+mod start;
 mod tensors;
 
 pub use graph::Port;
 pub use library::{LibraryError, OnnxRuntime};
 pub use manifest::ModelManifest;
 pub use model::{LipSyncModel, ModelError};
+pub use owner::Panicked;
 pub use provider::{ExecutionProvider, ProviderInUse};
-pub use session::{LipSyncSession, Panicked, SessionError, SessionFacts, SessionSettings};
+pub use session::{LipSyncSession, SessionError, SessionFacts, SessionSettings};

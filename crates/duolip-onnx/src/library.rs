@@ -2,7 +2,7 @@
 //!
 //! First in the flow of this crate. Every other call into `ort` panics while no library is loaded,
 //! so everything that calls it takes an [`OnnxRuntime`], which exists only once one is. Where
-//! libraries lie is for [`search`] to know.
+//! libraries lie is for `search` to know.
 
 mod search;
 
@@ -89,10 +89,7 @@ impl OnnxRuntime {
                         }
                     }
                 }
-                Err(reason) => attempts.push(Attempt {
-                    path: candidate.clone(),
-                    reason,
-                }),
+                Err(reason) => attempts.push(Attempt { path: candidate.clone(), reason }),
             }
         }
         Err(LibraryError::NotFound { attempts })
@@ -106,11 +103,7 @@ impl OnnxRuntime {
         // It reports every optimisation of every graph otherwise.
         environment.set_log_level(LogLevel::Warning);
         let version = version_of(ort::info(), &path);
-        Ok(Self {
-            path,
-            version,
-            environment,
-        })
+        Ok(Self { path, version, environment })
     }
 }
 
@@ -126,11 +119,9 @@ fn version_of(build_info: &str, path: &Path) -> String {
     let file = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     match version_in_name(&name) {
-        Some(numbers) if !numbers.is_empty() => numbers
-            .iter()
-            .map(u32::to_string)
-            .collect::<Vec<_>>()
-            .join("."),
+        Some(numbers) if !numbers.is_empty() => {
+            numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(".")
+        }
         _ => "unknown".to_owned(),
     }
 }
@@ -175,9 +166,9 @@ pub enum AttemptError {
 /// What the linker said: `ort`'s message leaves it out.
 fn own_words(reason: &ort::LoadDynamicError) -> String {
     match reason {
-        ort::LoadDynamicError::Dlopen { error, .. } => error
-            .source()
-            .map_or_else(|| error.to_string(), ToString::to_string),
+        ort::LoadDynamicError::Dlopen { error, .. } => {
+            error.source().map_or_else(|| error.to_string(), ToString::to_string)
+        }
         other => other.to_string(),
     }
 }
@@ -211,11 +202,7 @@ fn listed(attempts: &[Attempt]) -> String {
     if attempts.is_empty() {
         return "nothing".to_owned();
     }
-    attempts
-        .iter()
-        .map(Attempt::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    attempts.iter().map(Attempt::to_string).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -227,13 +214,7 @@ mod tests {
         let named = Path::new("/nowhere/libonnxruntime.so.1.30.2");
         let released = "ORT Build Info: git-branch=rel-1.32.0, build type=Release";
         assert_eq!(version_of(released, named), "1.32.0");
-        assert_eq!(
-            version_of("ORT Build Info: git-branch=HEAD", named),
-            "1.30.2"
-        );
-        assert_eq!(
-            version_of("", Path::new("/nowhere/libonnxruntime.so")),
-            "unknown"
-        );
+        assert_eq!(version_of("ORT Build Info: git-branch=HEAD", named), "1.30.2");
+        assert_eq!(version_of("", Path::new("/nowhere/libonnxruntime.so")), "unknown");
     }
 }

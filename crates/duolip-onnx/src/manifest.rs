@@ -57,18 +57,11 @@ impl ModelManifest {
     pub(crate) fn read(folder: &Path) -> Result<(Self, PathBuf), ModelError> {
         let file = folder.join(MANIFEST_FILE);
         let text = std::fs::read_to_string(&file).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => ModelError::NoManifest {
-                folder: folder.to_path_buf(),
-            },
-            _ => ModelError::Unreadable {
-                file: file.clone(),
-                source,
-            },
+            io::ErrorKind::NotFound => ModelError::NoManifest { folder: folder.to_path_buf() },
+            _ => ModelError::Unreadable { file: file.clone(), source },
         })?;
-        let written: Written = toml::from_str(&text).map_err(|source| ModelError::BadManifest {
-            file: file.clone(),
-            source,
-        })?;
+        let written: Written = toml::from_str(&text)
+            .map_err(|source| ModelError::BadManifest { file: file.clone(), source })?;
         let value = |field, value: &str, known| ModelError::UnknownValue {
             file: file.clone(),
             field,
@@ -83,10 +76,7 @@ impl ModelManifest {
             return Err(value("mel", &written.mel, MEL));
         }
         if !written.files.contains_key(GRAPH_FILE) {
-            return Err(ModelError::NotListed {
-                file,
-                missing: GRAPH_FILE,
-            });
+            return Err(ModelError::NotListed { file, missing: GRAPH_FILE });
         }
         for (name, sha256) in &written.files {
             check_file(&file, folder, name, sha256)?;
@@ -109,10 +99,7 @@ fn check_file(
     name: &str,
     expected: &str,
 ) -> Result<(), ModelError> {
-    if Path::new(name)
-        .file_name()
-        .is_none_or(|plain| plain != name)
-    {
+    if Path::new(name).file_name().is_none_or(|plain| plain != name) {
         return Err(ModelError::UnknownValue {
             file: manifest.to_path_buf(),
             field: "files",
@@ -122,23 +109,15 @@ fn check_file(
     }
     let file = folder.join(name);
     let actual = sha256_of(&file).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => ModelError::MissingFile {
-            manifest: manifest.to_path_buf(),
-            file: file.clone(),
-        },
-        _ => ModelError::Unreadable {
-            file: file.clone(),
-            source,
-        },
+        io::ErrorKind::NotFound => {
+            ModelError::MissingFile { manifest: manifest.to_path_buf(), file: file.clone() }
+        }
+        _ => ModelError::Unreadable { file: file.clone(), source },
     })?;
     if actual.eq_ignore_ascii_case(expected) {
         Ok(())
     } else {
-        Err(ModelError::WrongHash {
-            file,
-            expected: expected.to_owned(),
-            actual,
-        })
+        Err(ModelError::WrongHash { file, expected: expected.to_owned(), actual })
     }
 }
 

@@ -27,10 +27,7 @@ impl LipSyncModel {
     /// # Errors
     /// [`ModelError`], naming file and value.
     pub fn open(path: &Path, look: Look) -> Result<Self, ModelError> {
-        let unreadable = |source| ModelError::Unreadable {
-            file: path.to_path_buf(),
-            source,
-        };
+        let unreadable = |source| ModelError::Unreadable { file: path.to_path_buf(), source };
         if path.metadata().map_err(unreadable)?.is_dir() {
             let (manifest, graph_file) = ModelManifest::read(path)?;
             if manifest.look != look {
@@ -40,27 +37,13 @@ impl LipSyncModel {
                     actual: manifest.look,
                 });
             }
-            return Ok(Self {
-                look,
-                graph_file,
-                manifest: Some(manifest),
-            });
+            return Ok(Self { look, graph_file, manifest: Some(manifest) });
         }
-        let extension = path
-            .extension()
-            .map(|text| text.to_string_lossy().to_ascii_lowercase());
+        let extension = path.extension().map(|text| text.to_string_lossy().to_ascii_lowercase());
         match extension.as_deref() {
-            Some("onnx") => Ok(Self {
-                look,
-                graph_file: path.to_path_buf(),
-                manifest: None,
-            }),
-            Some("pt" | "pth") => Err(ModelError::Checkpoint {
-                file: path.to_path_buf(),
-            }),
-            _ => Err(ModelError::UnknownForm {
-                file: path.to_path_buf(),
-            }),
+            Some("onnx") => Ok(Self { look, graph_file: path.to_path_buf(), manifest: None }),
+            Some("pt" | "pth") => Err(ModelError::Checkpoint { file: path.to_path_buf() }),
+            _ => Err(ModelError::UnknownForm { file: path.to_path_buf() }),
         }
     }
 
@@ -208,11 +191,7 @@ fn listed(ports: &[Port]) -> String {
     if ports.is_empty() {
         return "none".to_owned();
     }
-    ports
-        .iter()
-        .map(Port::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    ports.iter().map(Port::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

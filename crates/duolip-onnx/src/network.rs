@@ -61,10 +61,7 @@ impl Network {
         runtime: &OnnxRuntime,
     ) -> Result<Self, SessionError> {
         let file = &model.graph_file;
-        let load = |source| SessionError::Load {
-            file: file.clone(),
-            source,
-        };
+        let load = |source| SessionError::Load { file: file.clone(), source };
         let builder = Session::builder(runtime.environment()).map_err(load)?;
         let builder = configured(builder, settings).map_err(load)?;
         let mut builder = match device {
@@ -115,31 +112,18 @@ impl Network {
     /// [`LipSyncError::OutOfMemory`], [`LipSyncError::Inference`].
     pub(crate) fn warm_up(&mut self) -> Result<(), LipSyncError> {
         let size = self.graph.input_size;
-        let face = Arc::new(FaceCrop {
-            size,
-            bgr: vec![127; size * size * MOUTH_CHANNELS],
-        });
+        let face = Arc::new(FaceCrop { size, bgr: vec![127; size * size * MOUTH_CHANNELS] });
         let shortest = if self.padded { self.batch_size } else { 1 };
         for count in [self.batch_size, shortest] {
             let mel_windows = vec![SILENCE; count * WINDOW_VALUES];
-            self.paint(
-                &MouthBatch {
-                    mel_windows,
-                    face: Arc::clone(&face),
-                },
-                &|| false,
-            )?;
+            self.paint(&MouthBatch { mel_windows, face: Arc::clone(&face) }, &|| false)?;
         }
         Ok(())
     }
 
     /// Makes `self.faces` show `face`.
     fn show(&mut self, face: &Arc<FaceCrop>) {
-        if self
-            .face
-            .as_ref()
-            .is_some_and(|shown| Arc::ptr_eq(shown, face))
-        {
+        if self.face.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, face)) {
             return;
         }
         self.face = None;
@@ -199,8 +183,7 @@ impl Painter for Network {
                 return Err(LipSyncError::Cancelled);
             }
             let batch_size = windows.len() / WINDOW_VALUES;
-            self.run(windows, &mut bgr)
-                .map_err(|error| error.classified(self.look, batch_size))?;
+            self.run(windows, &mut bgr).map_err(|error| error.classified(self.look, batch_size))?;
         }
         Ok(Mouths { size, bgr })
     }
@@ -214,10 +197,7 @@ enum RunError {
     Runtime(#[from] ort::Error),
     /// The graph's output has another shape than was asked for.
     #[error("the graph's output has shape {actual:?}; wanted is {expected:?}")]
-    WrongOutput {
-        expected: [usize; 4],
-        actual: Vec<usize>,
-    },
+    WrongOutput { expected: [usize; 4], actual: Vec<usize> },
 }
 
 impl RunError {
@@ -225,11 +205,7 @@ impl RunError {
     fn classified(self, look: Look, batch_size: usize) -> LipSyncError {
         let source: Box<dyn Error + Send + Sync> = match self {
             Self::Runtime(error) if is_out_of_memory(error.message()) => {
-                return LipSyncError::OutOfMemory {
-                    look,
-                    batch_size,
-                    source: Box::new(error),
-                };
+                return LipSyncError::OutOfMemory { look, batch_size, source: Box::new(error) };
             }
             Self::Runtime(error) => Box::new(error),
             other @ Self::WrongOutput { .. } => Box::new(other),
@@ -274,9 +250,7 @@ fn on_cuda(builder: SessionBuilder) -> Result<SessionBuilder, ort::Error> {
         .build()
         // Without this the session runs on the CPU and does not say so.
         .error_on_failure();
-    Ok(builder
-        .with_deterministic_compute(true)?
-        .with_execution_providers([cuda])?)
+    Ok(builder.with_deterministic_compute(true)?.with_execution_providers([cuda])?)
 }
 
 #[cfg(test)]

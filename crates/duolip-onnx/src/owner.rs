@@ -29,7 +29,7 @@ pub(crate) struct Request {
 
 /// A panic in the network, with its message.
 #[derive(Debug, Default, thiserror::Error)]
-#[error("inference panicked: {0}")]
+#[error("panicked: {0}")]
 pub struct Panicked(String);
 
 impl Panicked {
@@ -50,16 +50,12 @@ pub(crate) fn serve(look: Look, painter: &mut dyn Painter, requests: &Receiver<R
         if answer.is_closed() {
             continue;
         }
-        let painted = catch_unwind(AssertUnwindSafe(|| {
-            painter.paint(&batch, &|| answer.is_closed())
-        }));
+        let painted =
+            catch_unwind(AssertUnwindSafe(|| painter.paint(&batch, &|| answer.is_closed())));
         let result = painted.unwrap_or_else(|payload| {
             let panicked = Panicked::from_payload(&*payload);
             tracing::error!(%look, %panicked, "the session goes on");
-            Err(LipSyncError::Inference {
-                look,
-                source: Box::new(panicked),
-            })
+            Err(LipSyncError::Inference { look, source: Box::new(panicked) })
         });
         // Nobody waits any more: nothing to tell.
         let _ = answer.send(result);
@@ -92,27 +88,15 @@ mod tests {
             let first = batch.mel_windows[0];
             assert!(first < 13.0, "thirteen");
             self.painted.push(first);
-            Ok(Mouths {
-                size: 1,
-                bgr: vec![first as u8; 3],
-            })
+            Ok(Mouths { size: 1, bgr: vec![first as u8; 3] })
         }
     }
 
     fn request(value: f32) -> (Request, PendingMouths) {
         let (answer, pending) = oneshot::channel();
-        let face = Arc::new(FaceCrop {
-            size: 1,
-            bgr: vec![0; 3],
-        });
-        let batch = MouthBatch {
-            mel_windows: vec![value; WINDOW_VALUES],
-            face,
-        };
-        (
-            Request { batch, answer },
-            PendingMouths::new(Look::Gan, pending),
-        )
+        let face = Arc::new(FaceCrop { size: 1, bgr: vec![0; 3] });
+        let batch = MouthBatch { mel_windows: vec![value; WINDOW_VALUES], face };
+        (Request { batch, answer }, PendingMouths::new(Look::Gan, pending))
     }
 
     #[test]
@@ -124,14 +108,10 @@ mod tests {
         queue.send(good).unwrap();
         drop(queue);
         serve(Look::Gan, &mut FirstValue::default(), &requests);
-        let Err(LipSyncError::Inference {
-            look: Look::Gan,
-            source,
-        }) = bad_mouths.wait()
-        else {
+        let Err(LipSyncError::Inference { look: Look::Gan, source }) = bad_mouths.wait() else {
             panic!("the panic was lost");
         };
-        assert_eq!(source.to_string(), "inference panicked: thirteen");
+        assert_eq!(source.to_string(), "panicked: thirteen");
         assert_eq!(good_mouths.wait().unwrap().bgr, [5; 3]);
     }
 

@@ -1,6 +1,6 @@
 //! Execution providers: the one asked for, and the one a session runs on.
 //!
-//! Pure names; [`crate::session`] tries them out.
+//! Pure names; `start` tries them out.
 
 use std::fmt;
 use std::str::FromStr;
@@ -107,9 +107,6 @@ mod tests {
             assert_eq!(provider.to_string().parse(), Ok(provider));
         }
         let error = "CUDA12".parse::<ExecutionProvider>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "execution provider \"CUDA12\" is none of auto, cpu, cuda"
-        );
+        assert_eq!(error.to_string(), "execution provider \"CUDA12\" is none of auto, cpu, cuda");
     }
 }

@@ -4,21 +4,19 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use duolip_pipeline::lipsync::{LipSync, LipSyncError, Look, MouthBatch, PendingMouths};
 use duolip_pipeline::mel::WINDOW_VALUES;
-use ort::ep::ExecutionProvider as _;
 use tokio::sync::oneshot;
 
 use crate::library::OnnxRuntime;
 use crate::model::{LipSyncModel, ModelError};
-use crate::network::{Device, Network};
-pub use crate::owner::Panicked;
-use crate::owner::{Request, serve};
+use crate::owner::{Panicked, Request};
 use crate::provider::{ExecutionProvider, ProviderInUse};
+use crate::start::own;
 use crate::tensors::MOUTH_CHANNELS;
 
 /// Batches that may wait: one is painted, the next are at hand, and a caller that is further ahead
@@ -84,12 +82,7 @@ impl LipSyncSession {
             .spawn(move || own(&model, &settings, runtime, &started, &requests))
             .map_err(SessionError::Thread)?;
         match start.recv() {
-            Ok(Ok(facts)) => Ok(Self {
-                look,
-                facts,
-                queue: Some(queue),
-                thread: Some(thread),
-            }),
+            Ok(Ok(facts)) => Ok(Self { look, facts, queue: Some(queue), thread: Some(thread) }),
             Ok(Err(error)) => {
                 join(thread);
                 Err(error)
@@ -108,28 +101,16 @@ impl LipSyncSession {
     fn checked(&self, batch: &MouthBatch) -> Result<(), LipSyncError> {
         let (expected, actual) = (self.facts.input_size, batch.face.size);
         if expected != actual {
-            return Err(LipSyncError::WrongFaceSize {
-                look: self.look,
-                expected,
-                actual,
-            });
+            return Err(LipSyncError::WrongFaceSize { look: self.look, expected, actual });
         }
         let malformed = if !batch.mel_windows.len().is_multiple_of(WINDOW_VALUES) {
-            Malformed::MelWindows {
-                values: batch.mel_windows.len(),
-            }
+            Malformed::MelWindows { values: batch.mel_windows.len() }
         } else if batch.face.bgr.len() != expected * expected * MOUTH_CHANNELS {
-            Malformed::Face {
-                bytes: batch.face.bgr.len(),
-                size: expected,
-            }
+            Malformed::Face { bytes: batch.face.bgr.len(), size: expected }
         } else {
             return Ok(());
         };
-        Err(LipSyncError::Inference {
-            look: self.look,
-            source: Box::new(malformed),
-        })
+        Err(LipSyncError::Inference { look: self.look, source: Box::new(malformed) })
     }
 }
 
@@ -171,102 +152,7 @@ impl Drop for LipSyncSession {
 
 /// Waits for the owner thread; gives back its panic, if it ended by one.
 fn join(thread: JoinHandle<()>) -> Option<Panicked> {
-    thread
-        .join()
-        .err()
-        .map(|payload| Panicked::from_payload(&*payload))
-}
-
-/// The owner thread, from beginning to end.
-fn own(
-    model: &LipSyncModel,
-    settings: &SessionSettings,
-    runtime: &OnnxRuntime,
-    started: &SyncSender<Result<SessionFacts, SessionError>>,
-    requests: &Receiver<Request>,
-) {
-    match start(model, settings, runtime) {
-        Ok((mut network, facts)) => {
-            tracing::info!(
-                look = %model.look,
-                model = model.name(),
-                provider = %facts.provider,
-                input_size = facts.input_size,
-                batch_size = facts.batch_size,
-                load_ms = facts.load.as_millis(),
-                warm_up_ms = facts.warm_up.as_millis(),
-                "lip-sync model warm"
-            );
-            // When nobody waits for the session any more, the queue is closed as well.
-            let _ = started.send(Ok(facts));
-            serve(model.look, &mut network, requests);
-        }
-        Err(error) => {
-            let _ = started.send(Err(error));
-        }
-    }
-}
-
-/// Starts the network on the provider asked for.
-fn start(
-    model: &LipSyncModel,
-    settings: &SessionSettings,
-    runtime: &OnnxRuntime,
-) -> Result<(Network, SessionFacts), SessionError> {
-    let on = |device, provider| start_on(model, settings, runtime, device, provider);
-    let on_cpu = |reason| on(Device::Cpu, ProviderInUse::Cpu { reason });
-    let on_cuda = || on(Device::Cuda, ProviderInUse::Cuda);
-    match settings.provider {
-        ExecutionProvider::Cpu => on_cpu(None),
-        ExecutionProvider::Cuda => on_cuda(),
-        ExecutionProvider::Auto => match on_cuda() {
-            Ok(warm) => Ok(warm),
-            Err(error @ SessionError::Model(_)) => Err(error),
-            Err(error) => {
-                let reason = reason(&error);
-                // A library without CUDA is how a machine without a GPU is meant to be set up.
-                if ort::ep::CUDA::is_available().unwrap_or(true) {
-                    tracing::warn!(look = %model.look, reason, "CUDA failed; running on the CPU");
-                } else {
-                    tracing::info!(look = %model.look, reason, "running on the CPU");
-                }
-                on_cpu(Some(reason))
-            }
-        },
-    }
-}
-
-fn start_on(
-    model: &LipSyncModel,
-    settings: &SessionSettings,
-    runtime: &OnnxRuntime,
-    device: Device,
-    provider: ProviderInUse,
-) -> Result<(Network, SessionFacts), SessionError> {
-    let begin = Instant::now();
-    let mut network = Network::load(model, settings, device, runtime)?;
-    let load = begin.elapsed();
-    network.warm_up().map_err(|source| SessionError::WarmUp {
-        file: model.graph_file.clone(),
-        source,
-    })?;
-    let facts = SessionFacts {
-        provider,
-        input_size: network.input_size(),
-        batch_size: network.batch_size(),
-        load,
-        warm_up: begin.elapsed().saturating_sub(load),
-    };
-    Ok((network, facts))
-}
-
-/// The innermost cause of `error`, as one sentence without its full stop.
-fn reason(error: &SessionError) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string().trim().trim_end_matches('.').to_owned()
+    thread.join().err().map(|payload| Panicked::from_payload(&*payload))
 }
 
 /// Why a batch cannot be painted by any model.
@@ -309,6 +195,6 @@ pub enum SessionError {
     #[error("the session's thread could not be started")]
     Thread(#[source] std::io::Error),
     /// The owner thread panicked while it loaded the graph.
-    #[error("loading the model panicked")]
+    #[error("the model could not be loaded")]
     Panicked(#[source] Panicked),
 }

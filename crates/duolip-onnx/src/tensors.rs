@@ -64,10 +64,7 @@ mod tests {
     #[test]
     fn the_masked_copy_comes_first_and_loses_its_lower_half() {
         // Two pixels wide and high; every byte differs.
-        let face = FaceCrop {
-            size: 2,
-            bgr: vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
-        };
+        let face = FaceCrop { size: 2, bgr: vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] };
         let mut planes = vec![9.0; 99];
         face_planes(&face, &mut planes);
         let bytes: Vec<f32> = planes.iter().map(|value| (value * 255.0).round()).collect();

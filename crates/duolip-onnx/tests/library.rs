@@ -18,21 +18,13 @@ fn every_candidate_that_fails_is_listed_and_a_later_call_may_succeed() {
     let missing = PathBuf::from("/nowhere/libonnxruntime.so");
     let unknown = PathBuf::from("libonnxruntime-of-no-system.so");
 
-    let tried = [
-        missing.clone(),
-        empty.clone(),
-        folder.path().to_path_buf(),
-        unknown.clone(),
-    ];
+    let tried = [missing.clone(), empty.clone(), folder.path().to_path_buf(), unknown.clone()];
     let error = OnnxRuntime::load(&tried).unwrap_err();
     let message = error.to_string();
     let LibraryError::NotFound { attempts } = error else {
         panic!("{message}");
     };
-    let paths: Vec<&Path> = attempts
-        .iter()
-        .map(|attempt| attempt.path.as_path())
-        .collect();
+    let paths: Vec<&Path> = attempts.iter().map(|attempt| attempt.path.as_path()).collect();
     assert_eq!(paths, [&missing, &empty, &text, &unknown]);
     for (path, reason) in [
         (&missing, "No such file"),
@@ -50,10 +42,7 @@ fn every_candidate_that_fails_is_listed_and_a_later_call_may_succeed() {
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/onnxruntime");
     let runtime = OnnxRuntime::load(&[missing.clone(), installed]).unwrap();
     assert_eq!(runtime.version(), "1.32.0");
-    assert_eq!(
-        runtime.path().file_name().unwrap(),
-        "libonnxruntime.so.1.32.0"
-    );
+    assert_eq!(runtime.path().file_name().unwrap(), "libonnxruntime.so.1.32.0");
     let again = OnnxRuntime::load(&[missing]).unwrap();
     assert!(std::ptr::eq(runtime, again));
 }

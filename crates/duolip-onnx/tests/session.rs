@@ -42,24 +42,17 @@ fn session(name: &str, batch_size: usize) -> LipSyncSession {
 
 /// A face in which every channel and pixel differs from its neighbours.
 fn face(size: usize) -> Arc<FaceCrop> {
-    let bgr = (0..size * size * 3)
-        .map(|at| (at * 97 % 251) as u8)
-        .collect();
+    let bgr = (0..size * size * 3).map(|at| (at * 97 % 251) as u8).collect();
     Arc::new(FaceCrop { size, bgr })
 }
 
 /// `count` mel windows that differ from one another and vary from value to value.
 fn windows(count: usize) -> Vec<f32> {
-    (0..count * WINDOW_VALUES)
-        .map(|at| ((at * at / 7) as f32 * 0.37).sin() * 4.0)
-        .collect()
+    (0..count * WINDOW_VALUES).map(|at| ((at * at / 7) as f32 * 0.37).sin() * 4.0).collect()
 }
 
 fn paint(session: &LipSyncSession, mel_windows: Vec<f32>, face: &Arc<FaceCrop>) -> Vec<u8> {
-    let batch = MouthBatch {
-        mel_windows,
-        face: Arc::clone(face),
-    };
+    let batch = MouthBatch { mel_windows, face: Arc::clone(face) };
     session.submit(batch).unwrap().wait().unwrap().bgr
 }
 
@@ -93,10 +86,7 @@ fn chain(error: &dyn Error) -> String {
 #[test]
 fn mouths_are_exactly_what_the_graph_says_of_mel_and_face() {
     let session = session("blend.onnx", 4);
-    assert_eq!(
-        (session.look(), session.input_size(), session.batch_size()),
-        (Look::Gan, 8, 4)
-    );
+    assert_eq!((session.look(), session.input_size(), session.batch_size()), (Look::Gan, 8, 4));
     let (windows, face) = (windows(4), face(8));
     let painted = paint(&session, windows.clone(), &face);
     assert_eq!(painted, blended(&windows, &face));
@@ -108,33 +98,21 @@ fn mouths_are_exactly_what_the_graph_says_of_mel_and_face() {
 fn a_submission_larger_than_the_batch_size_is_split() {
     let session = session("blend.onnx", 3);
     let (windows, face) = (windows(8), face(8));
-    assert_eq!(
-        paint(&session, windows.clone(), &face),
-        blended(&windows, &face)
-    );
+    assert_eq!(paint(&session, windows.clone(), &face), blended(&windows, &face));
 }
 
 #[test]
 fn an_empty_submission_gives_no_mouths() {
-    assert_eq!(
-        paint(&session("blend.onnx", 3), Vec::new(), &face(8)),
-        Vec::<u8>::new()
-    );
+    assert_eq!(paint(&session("blend.onnx", 3), Vec::new(), &face(8)), Vec::<u8>::new());
 }
 
 #[test]
 fn another_face_is_seen_at_once() {
     let session = session("blend.onnx", 2);
     let (windows, first) = (windows(2), face(8));
-    let second = Arc::new(FaceCrop {
-        size: 8,
-        bgr: first.bgr.iter().map(|byte| !byte).collect(),
-    });
+    let second = Arc::new(FaceCrop { size: 8, bgr: first.bgr.iter().map(|byte| !byte).collect() });
     for face in [&first, &second, &first] {
-        assert_eq!(
-            paint(&session, windows.clone(), face),
-            blended(&windows, face)
-        );
+        assert_eq!(paint(&session, windows.clone(), face), blended(&windows, face));
     }
 }
 
@@ -145,11 +123,7 @@ fn a_graph_with_other_names_other_order_and_a_fixed_batch_runs_the_same() {
     let face = face(32);
     for count in [1, 2, 5] {
         let windows = windows(count);
-        assert_eq!(
-            paint(&session, windows.clone(), &face),
-            blended(&windows, &face),
-            "{count}"
-        );
+        assert_eq!(paint(&session, windows.clone(), &face), blended(&windows, &face), "{count}");
     }
 }
 
@@ -164,18 +138,10 @@ fn assert_mouths_do_not_depend_on_their_batch(open: impl Fn(usize) -> LipSyncSes
         .flat_map(|window| paint(&alone, window.to_vec(), &face))
         .collect();
     let frames = expected.chunks(mouth_bytes);
-    assert!(
-        frames
-            .clone()
-            .zip(frames.skip(1))
-            .all(|(frame, next)| frame != next)
-    );
+    assert!(frames.clone().zip(frames.skip(1)).all(|(frame, next)| frame != next));
     for batch_size in [2, 3, 5, 8] {
         let session = open(batch_size);
-        assert!(
-            paint(&session, windows.clone(), &face) == expected,
-            "batches of {batch_size}"
-        );
+        assert!(paint(&session, windows.clone(), &face) == expected, "batches of {batch_size}");
         // The same frames at other places of the batch.
         for first in 1..batch_size {
             let painted = paint(&session, windows[first * WINDOW_VALUES..].to_vec(), &face);
@@ -208,10 +174,7 @@ fn two_sessions_at_the_same_time_paint_what_each_paints_alone() {
     let (windows, face) = (windows(6), face(96));
     let (first, second) = (session("layers.onnx", 4), session("layers.onnx", 4));
     let alone = paint(&first, windows.clone(), &face);
-    let batch = || MouthBatch {
-        mel_windows: windows.clone(),
-        face: Arc::clone(&face),
-    };
+    let batch = || MouthBatch { mel_windows: windows.clone(), face: Arc::clone(&face) };
     let pending: Vec<_> = [&first, &second, &first, &second]
         .map(|session| session.submit(batch()).unwrap())
         .into_iter()
@@ -225,21 +188,9 @@ fn two_sessions_at_the_same_time_paint_what_each_paints_alone() {
 fn a_failed_run_is_an_error_and_the_next_one_succeeds() {
     let session = session("fails_when_loud.onnx", 1);
     let face = face(8);
-    let batch = MouthBatch {
-        mel_windows: vec![4.0; WINDOW_VALUES],
-        face: Arc::clone(&face),
-    };
+    let batch = MouthBatch { mel_windows: vec![4.0; WINDOW_VALUES], face: Arc::clone(&face) };
     let error = session.submit(batch).unwrap().wait().unwrap_err();
-    assert!(
-        matches!(
-            error,
-            LipSyncError::Inference {
-                look: Look::Gan,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, LipSyncError::Inference { look: Look::Gan, .. }), "{error:?}");
     assert!(chain(&error).contains("Gather"), "{}", chain(&error));
     let painted = paint(&session, vec![-4.0; WINDOW_VALUES], &face);
     assert_eq!(painted[..4 * 8 * 3], face.bgr[..4 * 8 * 3]);
@@ -251,52 +202,27 @@ fn a_face_of_another_size_and_a_cut_off_window_are_refused() {
     let session = session("blend.onnx", 2);
     let submit = |values, face: FaceCrop| {
         session
-            .submit(MouthBatch {
-                mel_windows: vec![0.0; values],
-                face: Arc::new(face),
-            })
+            .submit(MouthBatch { mel_windows: vec![0.0; values], face: Arc::new(face) })
             .map(|_| ())
             .unwrap_err()
     };
     let error = submit(WINDOW_VALUES, (*face(96)).clone());
-    assert!(matches!(
-        error,
-        LipSyncError::WrongFaceSize {
-            expected: 8,
-            actual: 96,
-            ..
-        }
-    ));
+    assert!(matches!(error, LipSyncError::WrongFaceSize { expected: 8, actual: 96, .. }));
     let error = chain(&submit(WINDOW_VALUES + 1, (*face(8)).clone()));
     assert!(error.contains("1281 mel values"), "{error}");
-    let error = chain(&submit(
-        WINDOW_VALUES,
-        FaceCrop {
-            size: 8,
-            bgr: vec![0; 191],
-        },
-    ));
+    let error = chain(&submit(WINDOW_VALUES, FaceCrop { size: 8, bgr: vec![0; 191] }));
     assert!(error.contains("8 px has 191 bytes"), "{error}");
 }
 
 #[test]
 fn a_graph_with_other_inputs_is_refused_with_their_shapes() {
     for provider in [ExecutionProvider::Cpu, ExecutionProvider::Auto] {
-        let settings = SessionSettings {
-            provider,
-            ..settings(1)
-        };
+        let settings = SessionSettings { provider, ..settings(1) };
         let error =
             LipSyncSession::new(fixture("picture_only.onnx"), settings, runtime()).unwrap_err();
-        assert!(matches!(
-            error,
-            SessionError::Model(ModelError::WrongInterface { .. })
-        ));
+        assert!(matches!(error, SessionError::Model(ModelError::WrongInterface { .. })));
         let message = error.to_string();
-        assert!(
-            message.contains("picture Tensor<f32>(n, 3, 96, 96)"),
-            "{message}"
-        );
+        assert!(message.contains("picture Tensor<f32>(n, 3, 96, 96)"), "{message}");
     }
 }
 
@@ -305,10 +231,7 @@ fn a_graph_that_paints_another_shape_than_asked_for_is_refused_at_warm_up() {
     let error = LipSyncSession::new(fixture("cuts_rows.onnx"), settings(2), runtime()).unwrap_err();
     assert!(matches!(error, SessionError::WarmUp { .. }), "{error:?}");
     let said = chain(&error);
-    assert!(
-        said.contains("shape [2, 3, 4, 8]; wanted is [2, 3, 8, 8]"),
-        "{said}"
-    );
+    assert!(said.contains("shape [2, 3, 4, 8]; wanted is [2, 3, 8, 8]"), "{said}");
 }
 
 #[test]
@@ -319,10 +242,7 @@ fn a_file_that_is_no_graph_is_refused_by_name() {
     let model = LipSyncModel::open(&file, Look::Nogan).unwrap();
     let error = LipSyncSession::new(model, settings(1), runtime()).unwrap_err();
     assert!(matches!(error, SessionError::Load { .. }), "{error:?}");
-    assert_eq!(
-        error.to_string(),
-        format!("{} could not be loaded", file.display())
-    );
+    assert_eq!(error.to_string(), format!("{} could not be loaded", file.display()));
 }
 
 #[test]
@@ -338,14 +258,7 @@ fn a_manifest_with_another_size_than_the_graph_is_refused() {
     model.manifest = Some(manifest(96));
     let error = LipSyncSession::new(model.clone(), settings(1), runtime()).unwrap_err();
     assert!(
-        matches!(
-            error,
-            SessionError::Model(ModelError::OtherSize {
-                expected: 96,
-                actual: 8,
-                ..
-            })
-        ),
+        matches!(error, SessionError::Model(ModelError::OtherSize { expected: 96, actual: 8, .. })),
         "{error:?}"
     );
     model.manifest = Some(manifest(8));
@@ -360,31 +273,17 @@ mod without_cuda {
 
     #[test]
     fn auto_runs_on_the_cpu_and_keeps_the_reason() {
-        let settings = SessionSettings {
-            provider: ExecutionProvider::Auto,
-            ..settings(2)
-        };
+        let settings = SessionSettings { provider: ExecutionProvider::Auto, ..settings(2) };
         let session = LipSyncSession::new(fixture("blend.onnx"), settings, runtime()).unwrap();
         let provider = &session.facts().provider;
-        assert_eq!(
-            provider,
-            &ProviderInUse::Cpu {
-                reason: Some(REASON.to_owned())
-            }
-        );
+        assert_eq!(provider, &ProviderInUse::Cpu { reason: Some(REASON.to_owned()) });
         let (windows, face) = (windows(2), face(8));
-        assert_eq!(
-            paint(&session, windows.clone(), &face),
-            blended(&windows, &face)
-        );
+        assert_eq!(paint(&session, windows.clone(), &face), blended(&windows, &face));
     }
 
     #[test]
     fn cuda_asked_for_by_name_is_an_error_and_no_fallback() {
-        let settings = SessionSettings {
-            provider: ExecutionProvider::Cuda,
-            ..settings(2)
-        };
+        let settings = SessionSettings { provider: ExecutionProvider::Cuda, ..settings(2) };
         let error = LipSyncSession::new(fixture("blend.onnx"), settings, runtime()).unwrap_err();
         assert!(matches!(error, SessionError::Provider(_)), "{error:?}");
         assert!(chain(&error).contains(REASON), "{}", chain(&error));
@@ -394,13 +293,11 @@ mod without_cuda {
 #[test]
 fn the_cpu_asked_for_by_name_has_no_reason() {
     let session = session("blend.onnx", 2);
-    assert_eq!(
-        session.facts().provider,
-        ProviderInUse::Cpu { reason: None }
-    );
+    assert_eq!(session.facts().provider, ProviderInUse::Cpu { reason: None });
     assert!(!session.facts().load.is_zero() && !session.facts().warm_up.is_zero());
 }
 
+/// Looks at the threads of this process: under nextest every test has one of its own.
 #[test]
 fn a_dropped_session_answers_what_was_queued_and_ends_its_thread() {
     let mut model = fixture("blend.onnx");
@@ -408,10 +305,7 @@ fn a_dropped_session_answers_what_was_queued_and_ends_its_thread() {
     let session = LipSyncSession::new(model, settings(2), runtime()).unwrap();
     assert!(thread_names().contains(&"lipsync-nogan".to_owned()));
     let (windows, face) = (windows(2), face(8));
-    let batch = MouthBatch {
-        mel_windows: windows.clone(),
-        face: Arc::clone(&face),
-    };
+    let batch = MouthBatch { mel_windows: windows.clone(), face: Arc::clone(&face) };
     let pending = session.submit(batch).unwrap();
     drop(session);
     assert!(!thread_names().contains(&"lipsync-nogan".to_owned()));
@@ -430,10 +324,7 @@ fn thread_names() -> Vec<String> {
 #[ignore = "needs CUDA"]
 fn a_mouth_painted_on_cuda_is_the_same_to_the_bit_in_whatever_place_of_its_batch() {
     let on = |provider, batch_size| {
-        let settings = SessionSettings {
-            provider,
-            ..settings(batch_size)
-        };
+        let settings = SessionSettings { provider, ..settings(batch_size) };
         LipSyncSession::new(fixture("layers.onnx"), settings, runtime()).unwrap()
     };
     let cuda = on(ExecutionProvider::Auto, 8);
@@ -442,17 +333,9 @@ fn a_mouth_painted_on_cuda_is_the_same_to_the_bit_in_whatever_place_of_its_batch
     let together = paint(&cuda, windows.clone(), &face);
     for (at, window) in windows.chunks(WINDOW_VALUES).enumerate() {
         let alone = paint(&cuda, window.to_vec(), &face);
-        assert!(
-            alone == together[at * alone.len()..(at + 1) * alone.len()],
-            "frame {at}"
-        );
+        assert!(alone == together[at * alone.len()..(at + 1) * alone.len()], "frame {at}");
     }
     // Tolerance: one level of 255, where another order of summation crosses a truncation.
     let on_cpu = paint(&on(ExecutionProvider::Cpu, 8), windows, &face);
-    assert!(
-        together
-            .iter()
-            .zip(&on_cpu)
-            .all(|(gpu, cpu)| gpu.abs_diff(*cpu) <= 1)
-    );
+    assert!(together.iter().zip(&on_cpu).all(|(gpu, cpu)| gpu.abs_diff(*cpu) <= 1));
 }

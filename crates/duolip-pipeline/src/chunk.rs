@@ -92,16 +92,12 @@ impl ChunkPlan {
         workers: Option<usize>,
         mel: &MelSpectrogram,
     ) -> Self {
-        assert!(
-            !models.is_empty() && frames > 0,
-            "a plan needs models and frames"
-        );
+        assert!(!models.is_empty() && frames > 0, "a plan needs models and frames");
         let least = (LEAST_CHUNK_SECONDS * frame_rate.per_second()).ceil() as usize;
         let wanted = workers.unwrap_or_else(|| chunks_for(seconds, models.len()));
         let count = wanted.min(frames / least).max(1);
-        let seams = seams(frames, count, least, frame_rate, |frame| {
-            mel.loudness(frame, frame_rate)
-        });
+        let seams =
+            seams(frames, count, least, frame_rate, |frame| mel.loudness(frame, frame_rate));
 
         let starts = std::iter::once(0).chain(seams.iter().copied());
         let ends = seams.iter().copied().chain(std::iter::once(frames));
@@ -120,16 +116,10 @@ impl ChunkPlan {
             if before != after {
                 let seam = chunks[right].frames.start;
                 fade(&mut chunks[right - 1], seam, after, |place| place);
-                fade(&mut chunks[right], seam, before, |place| {
-                    OVERLAP_FRAMES - 1 - place
-                });
+                fade(&mut chunks[right], seam, before, |place| OVERLAP_FRAMES - 1 - place);
             }
         }
-        Self {
-            frames,
-            frame_rate,
-            chunks,
-        }
+        Self { frames, frame_rate, chunks }
     }
 }
 
@@ -167,9 +157,7 @@ fn seams(
         let to = (even + reach).min(frames - (count - index) * least);
         let seam = (from..=to)
             .min_by(|&a, &b| {
-                loudness(a)
-                    .total_cmp(&loudness(b))
-                    .then(a.abs_diff(even).cmp(&b.abs_diff(even)))
+                loudness(a).total_cmp(&loudness(b)).then(a.abs_diff(even).cmp(&b.abs_diff(even)))
             })
             .unwrap_or(even);
         seams.push(seam);

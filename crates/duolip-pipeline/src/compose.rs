@@ -98,29 +98,11 @@ fn feather(face_box: FaceBox, x: usize, y: usize) -> u8 {
 fn feather_extent(face_box: FaceBox) -> FaceBox {
     let span = |from: usize, length: usize, centre: f32, radius: f32| {
         let at = |part: f32| from as f32 + part * length as f32;
-        (
-            at(centre - radius).floor() as usize,
-            at(centre + radius).ceil() as usize,
-        )
+        (at(centre - radius).floor() as usize, at(centre + radius).ceil() as usize)
     };
-    let (left, right) = span(
-        face_box.left,
-        face_box.width(),
-        FEATHER_CENTRE.0,
-        FEATHER_RADII.0,
-    );
-    let (top, bottom) = span(
-        face_box.top,
-        face_box.height(),
-        FEATHER_CENTRE.1,
-        FEATHER_RADII.1,
-    );
-    FaceBox {
-        left,
-        top,
-        right: right.min(face_box.right),
-        bottom: bottom.min(face_box.bottom),
-    }
+    let (left, right) = span(face_box.left, face_box.width(), FEATHER_CENTRE.0, FEATHER_RADII.0);
+    let (top, bottom) = span(face_box.top, face_box.height(), FEATHER_CENTRE.1, FEATHER_RADII.1);
+    FaceBox { left, top, right: right.min(face_box.right), bottom: bottom.min(face_box.bottom) }
 }
 
 /// Crops a face for a network of `size` pixels.
@@ -137,12 +119,7 @@ pub fn crop_face(photo: &Picture, face_box: FaceBox, size: usize) -> FaceCrop {
             [blue, green, red]
         })
         .collect();
-    let whole = FaceBox {
-        left: 0,
-        top: 0,
-        right: size,
-        bottom: size,
-    };
+    let whole = FaceBox { left: 0, top: 0, right: size, bottom: size };
     let mut resizer = Resizer::new(face_box.width(), face_box.height(), size, size, whole);
     let mut bgr = vec![0; size * size * 3];
     resizer.resize(&crop, &mut bgr);
@@ -196,12 +173,7 @@ impl<'a> Composer<'a> {
     pub fn compose(&mut self, mouth: &[u8], frame: &mut YuvFrame) {
         frame.planes.copy_from_slice(&self.base.planes);
         self.blend(mouth);
-        yuv::paint(
-            &self.blended,
-            self.patch.painted.left,
-            self.patch.painted.top,
-            frame,
-        );
+        yuv::paint(&self.blended, self.patch.painted.left, self.patch.painted.top, frame);
     }
 
     fn blend(&mut self, mouth: &[u8]) {
@@ -215,12 +187,8 @@ impl<'a> Composer<'a> {
             let pixels = first..first + columns.len();
             let shares = &self.patch.shares[pixels.clone()];
             let blended = &mut self.blended.rgb[pixels.start * 3..pixels.end * 3];
-            for ((pixel, bgr), &share) in blended
-                .as_chunks_mut::<3>()
-                .0
-                .iter_mut()
-                .zip(mouths.as_chunks::<3>().0)
-                .zip(shares)
+            for ((pixel, bgr), &share) in
+                blended.as_chunks_mut::<3>().0.iter_mut().zip(mouths.as_chunks::<3>().0).zip(shares)
             {
                 let share = u32::from(share);
                 for (value, &mouth) in pixel.iter_mut().zip(bgr.iter().rev()) {

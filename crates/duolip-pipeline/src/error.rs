@@ -117,11 +117,7 @@ pub struct JobError {
 impl JobError {
     /// `cause`, which arose in `stage`.
     pub fn new(stage: Stage, cause: impl Classify) -> Self {
-        Self {
-            stage,
-            kind: cause.kind(),
-            cause: Box::new(cause),
-        }
+        Self { stage, kind: cause.kind(), cause: Box::new(cause) }
     }
 
     /// For `map_err`: wraps a cause that arises in `stage`.
@@ -135,11 +131,7 @@ impl JobError {
         kind: ErrorKind,
         cause: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self {
-            stage,
-            kind,
-            cause: cause.into(),
-        }
+        Self { stage, kind, cause: cause.into() }
     }
 
     /// Where it arose.

@@ -77,12 +77,7 @@ pub struct Pads {
 impl Default for Pads {
     /// Wav2Lip's own: 10 pixels below.
     fn default() -> Self {
-        Self {
-            top: 0,
-            bottom: 10,
-            left: 0,
-            right: 0,
-        }
+        Self { top: 0, bottom: 10, left: 0, right: 0 }
     }
 }
 
@@ -136,11 +131,7 @@ impl Avatar {
             && face_box.right <= photo.width
             && face_box.bottom <= photo.height;
         if !fits || face_box.width().min(face_box.height()) < MIN_FACE_PIXELS {
-            return Err(FaceError::BadBox {
-                face_box,
-                width: photo.width,
-                height: photo.height,
-            });
+            return Err(FaceError::BadBox { face_box, width: photo.width, height: photo.height });
         }
         // The painted rectangle must lie in the even part of the photo.
         let face_box = FaceBox {

@@ -38,10 +38,7 @@ impl JobFolder {
             .prefix("duolip-")
             .tempdir_in(parent)
             .map(|folder| Self(Arc::new(folder)))
-            .map_err(|source| FolderError {
-                parent: parent.to_owned(),
-                source,
-            })
+            .map_err(|source| FolderError { parent: parent.to_owned(), source })
     }
 
     /// The folder's path.

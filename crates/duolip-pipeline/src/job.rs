@@ -163,14 +163,8 @@ impl JobRequest {
             (Some(_), Some(_)) => return Err(InvalidJob::BothGiven),
             (Some(text), None) => {
                 check_text(&text, limits.text_chars)?;
-                let Self {
-                    language, voice, ..
-                } = self;
-                SpeechSource::Text(Utterance {
-                    text,
-                    language,
-                    voice,
-                })
+                let Self { language, voice, .. } = self;
+                SpeechSource::Text(Utterance { text, language, voice })
             }
             (None, Some(audio)) => {
                 check_audio(&audio, limits.audio_bytes)?;
@@ -232,11 +226,7 @@ fn check_audio(audio: &[u8], limit: usize) -> Result<(), InvalidJob> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        text_chars: 20,
-        audio_bytes: 10,
-        speech_seconds: 60,
-    };
+    const LIMITS: Limits = Limits { text_chars: 20, audio_bytes: 10, speech_seconds: 60 };
 
     fn request() -> JobRequest {
         JobRequest {
@@ -254,72 +244,30 @@ mod tests {
 
     #[test]
     fn a_good_request_becomes_a_job() {
-        let job = JobRequest {
-            num_workers: Some(16),
-            ..request()
-        }
-        .validate(LIMITS)
-        .unwrap();
+        let job = JobRequest { num_workers: Some(16), ..request() }.validate(LIMITS).unwrap();
         assert_eq!(job.workers, Some(16));
         assert_eq!(job.models, Look::PAIR);
     }
 
     #[test]
     fn every_refusal_names_the_value_and_the_limit() {
-        let audio = |bytes| JobRequest {
-            text: None,
-            audio: Some(vec![0; bytes]),
-            ..request()
-        };
-        let text = |text: &str| JobRequest {
-            text: Some(text.into()),
-            ..request()
-        };
-        let workers = |value| JobRequest {
-            num_workers: Some(value),
-            ..request()
-        };
+        let audio = |bytes| JobRequest { text: None, audio: Some(vec![0; bytes]), ..request() };
+        let text = |text: &str| JobRequest { text: Some(text.into()), ..request() };
+        let workers = |value| JobRequest { num_workers: Some(value), ..request() };
         let cases = [
             (text(""), "nothing to say"),
             (text(" 😀 …"), "nothing to say"),
             (text("a\u{7}b"), "U+0007 at character 1"),
-            (
-                text("слишком длинный текст"),
-                "21 characters; the limit is 20",
-            ),
+            (text("слишком длинный текст"), "21 characters; the limit is 20"),
             (audio(0), "0 bytes"),
             (audio(11), "11 bytes; the limit is 10"),
-            (
-                JobRequest {
-                    text: None,
-                    ..request()
-                },
-                "neither",
-            ),
-            (
-                JobRequest {
-                    text: Some("a".into()),
-                    ..audio(1)
-                },
-                "both",
-            ),
+            (JobRequest { text: None, ..request() }, "neither"),
+            (JobRequest { text: Some("a".into()), ..audio(1) }, "both"),
             (workers(0), "num_workers is 0; it must be from 1 to 16"),
             (workers(-1), "num_workers is -1; it must be from 1 to 16"),
             (workers(17), "num_workers is 17; it must be from 1 to 16"),
-            (
-                JobRequest {
-                    models: vec![],
-                    ..request()
-                },
-                "models is empty",
-            ),
-            (
-                JobRequest {
-                    models: vec![Look::Gan, Look::Gan],
-                    ..request()
-                },
-                "gan twice",
-            ),
+            (JobRequest { models: vec![], ..request() }, "models is empty"),
+            (JobRequest { models: vec![Look::Gan, Look::Gan], ..request() }, "gan twice"),
         ];
         for (request, wanted) in cases {
             let refusal = refusal(request);
@@ -330,12 +278,7 @@ mod tests {
     #[test]
     fn emoji_among_words_are_no_reason_to_refuse() {
         assert!(
-            JobRequest {
-                text: Some("Привет 😀!".into()),
-                ..request()
-            }
-            .validate(LIMITS)
-            .is_ok()
+            JobRequest { text: Some("Привет 😀!".into()), ..request() }.validate(LIMITS).is_ok()
         );
     }
 }

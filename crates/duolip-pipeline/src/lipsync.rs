@@ -179,8 +179,6 @@ impl PendingMouths {
     /// # Panics
     /// Inside an async task: call it from a blocking one.
     pub fn wait(self) -> Result<Mouths, LipSyncError> {
-        self.answer
-            .blocking_recv()
-            .unwrap_or(Err(LipSyncError::SessionEnded { look: self.look }))
+        self.answer.blocking_recv().unwrap_or(Err(LipSyncError::SessionEnded { look: self.look }))
     }
 }

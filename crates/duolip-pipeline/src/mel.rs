@@ -109,11 +109,7 @@ pub fn mel_from_speech(speech: &Speech) -> Result<MelSpectrogram, MelError> {
 
 /// Pre-emphasis at one sample: `y[0] = x[0]`, `y[n] = x[n] - 0.97 x[n-1]`.
 fn preemphasised(samples: &[f32], at: usize) -> f64 {
-    let previous = if at == 0 {
-        0.0
-    } else {
-        f64::from(samples[at - 1])
-    };
+    let previous = if at == 0 { 0.0 } else { f64::from(samples[at - 1]) };
     f64::from(samples[at]) - PREEMPHASIS * previous
 }
 
@@ -166,9 +162,7 @@ impl MelSpectrogram {
     #[must_use]
     pub fn loudness(&self, frame: usize, frame_rate: FrameRate) -> f32 {
         let start = window_start(frame, frame_rate).min(self.steps);
-        let end = window_start(frame + 1, frame_rate)
-            .max(start + 1)
-            .min(self.steps);
+        let end = window_start(frame + 1, frame_rate).max(start + 1).min(self.steps);
         if start == end {
             return SILENCE;
         }
@@ -229,14 +223,9 @@ fn filter(band: usize) -> Filter {
         rising.min(falling).max(0.0) * 2.0 / (upper - lower)
     };
     let first_bin = (0..FFT_BINS).find(|&bin| weight(bin) > 0.0).unwrap_or(0);
-    let weights = (first_bin..FFT_BINS)
-        .map(weight)
-        .take_while(|&weight| weight > 0.0)
-        .map(|w| w as f32);
-    Filter {
-        first_bin,
-        weights: weights.collect(),
-    }
+    let weights =
+        (first_bin..FFT_BINS).map(weight).take_while(|&weight| weight > 0.0).map(|w| w as f32);
+    Filter { first_bin, weights: weights.collect() }
 }
 
 /// Edge `index` of the 82: equally spaced on the Slaney scale from 55 to 7600 Hz.

@@ -18,11 +18,7 @@ impl Picture {
     /// A black picture.
     #[must_use]
     pub fn new(width: usize, height: usize) -> Self {
-        Self {
-            width,
-            height,
-            rgb: vec![0; width * height * 3],
-        }
+        Self { width, height, rgb: vec![0; width * height * 3] }
     }
 
     /// The colour of one pixel.
@@ -63,10 +59,6 @@ impl YuvFrame {
             width.is_multiple_of(2) && height.is_multiple_of(2),
             "{width}x{height} is not even"
         );
-        Self {
-            width,
-            height,
-            planes: vec![0; width * height * 3 / 2],
-        }
+        Self { width, height, planes: vec![0; width * height * 3 / 2] }
     }
 }

@@ -114,11 +114,8 @@ pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobErro
     let (segments, chunk_statistics) = chunks.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
     let path = folder.file("video.mp4");
     let concat = {
-        let (muxer, speech, video) = (
-            Arc::clone(&stages.muxer),
-            folder.file(SPEECH_FILE),
-            path.clone(),
-        );
+        let (muxer, speech, video) =
+            (Arc::clone(&stages.muxer), folder.file(SPEECH_FILE), path.clone());
         let (folder, cancel) = (folder.clone(), cancel.clone());
         blocking(Stage::Concat, move || {
             let _folder = folder;
@@ -141,11 +138,7 @@ pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobErro
         concat,
         total: started.elapsed(),
     };
-    Ok(Video {
-        path,
-        folder,
-        statistics,
-    })
+    Ok(Video { path, folder, statistics })
 }
 
 /// The encoded speech in the job folder.
@@ -163,14 +156,10 @@ async fn speak(
     let spoken = blocking(Stage::Speak, move || {
         timed(|| match source {
             SpeechSource::Text(utterance) => {
-                stages
-                    .synthesizer
-                    .synthesize(&utterance, limit_seconds, &folder, &cancel)
+                stages.synthesizer.synthesize(&utterance, limit_seconds, &folder, &cancel)
             }
             SpeechSource::Audio(audio) => {
-                stages
-                    .decoder
-                    .decode(&audio, limit_seconds, &folder, &cancel)
+                stages.decoder.decode(&audio, limit_seconds, &folder, &cancel)
             }
         })
     });
@@ -181,12 +170,8 @@ async fn mel(speech: &Speech) -> Result<(Arc<MelSpectrogram>, Duration), JobErro
     let speech = speech.clone();
     let mel = blocking(Stage::Mel, move || {
         timed(|| {
-            let at_16k = speech
-                .resampled(SampleRate::MEL)
-                .map_err(JobError::at(Stage::Mel))?;
-            mel_from_speech(&at_16k)
-                .map(Arc::new)
-                .map_err(JobError::at(Stage::Mel))
+            let at_16k = speech.resampled(SampleRate::MEL).map_err(JobError::at(Stage::Mel))?;
+            mel_from_speech(&at_16k).map(Arc::new).map_err(JobError::at(Stage::Mel))
         })
     });
     let (mel, time) = mel.await?;
@@ -197,14 +182,7 @@ fn plan(job: &Job, speech: &Speech, mel: &MelSpectrogram, cast: &Cast) -> ChunkP
     let frame_rate = cast.avatar.frame_rate;
     let frames = frame_rate.frames_for(speech.samples.len(), speech.rate);
     let looks: Vec<_> = cast.models.iter().map(|model| model.look()).collect();
-    ChunkPlan::new(
-        frames,
-        speech.seconds(),
-        frame_rate,
-        &looks,
-        job.workers,
-        mel,
-    )
+    ChunkPlan::new(frames, speech.seconds(), frame_rate, &looks, job.workers, mel)
 }
 
 async fn encode_speech(
@@ -217,10 +195,7 @@ async fn encode_speech(
     let (folder, cancel) = (folder.clone(), cancel.clone());
     let encoded = blocking(Stage::Encode, move || {
         let path = folder.file(SPEECH_FILE);
-        stop_others_on_error(
-            &cancel,
-            timed(|| encoder.encode_speech(&speech, &path, &cancel)),
-        )
+        stop_others_on_error(&cancel, timed(|| encoder.encode_speech(&speech, &path, &cancel)))
     });
     let ((), time) = stage_result(Stage::Encode, encoded.await?)?;
     Ok(time)
@@ -282,9 +257,7 @@ fn first_real_error(
         chunk.map_or_else(|error| errors.push(error), |chunk| rendered.push(chunk));
     }
     let audio = audio.map_err(|error| errors.push(error));
-    let real = errors
-        .iter()
-        .position(|error| error.kind() != ErrorKind::Cancelled);
+    let real = errors.iter().position(|error| error.kind() != ErrorKind::Cancelled);
     match (audio, real) {
         (Ok(audio), None) if errors.is_empty() => Ok((rendered, audio)),
         (_, real) => Err(errors.swap_remove(real.unwrap_or(0))),

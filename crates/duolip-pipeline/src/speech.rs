@@ -49,10 +49,7 @@ impl Speech {
             return Err(SpeechError::Empty);
         }
         if let Some(index) = samples.iter().position(|sample| !sample.is_finite()) {
-            return Err(SpeechError::NotFinite {
-                index,
-                value: samples[index],
-            });
+            return Err(SpeechError::NotFinite { index, value: samples[index] });
         }
         Ok(Self { samples, rate })
     }
@@ -245,9 +242,7 @@ mod tests {
     fn sine(hz: f64, rate: SampleRate, seconds: f64) -> Vec<f32> {
         let count = (f64::from(rate.hz()) * seconds) as usize;
         let step = std::f64::consts::TAU * hz / f64::from(rate.hz());
-        (0..count)
-            .map(|n| (step * n as f64).sin() as f32 * 0.5)
-            .collect()
+        (0..count).map(|n| (step * n as f64).sin() as f32 * 0.5).collect()
     }
 
     #[test]
@@ -256,15 +251,10 @@ mod tests {
             let rate = SampleRate::new(hz).unwrap();
             let speech = Speech::new(sine(440.0, rate, 0.5), rate).unwrap();
             let at_16k = speech.resampled(SampleRate::MEL).unwrap();
-            assert!(
-                at_16k.samples.len().abs_diff(8_000) <= 1,
-                "{hz}: {}",
-                at_16k.samples.len()
-            );
+            assert!(at_16k.samples.len().abs_diff(8_000) <= 1, "{hz}: {}", at_16k.samples.len());
             let wanted = sine(440.0, SampleRate::MEL, 0.5);
-            let error = (800..7_200)
-                .map(|n| (at_16k.samples[n] - wanted[n]).abs())
-                .fold(0.0, f32::max);
+            let error =
+                (800..7_200).map(|n| (at_16k.samples[n] - wanted[n]).abs()).fold(0.0, f32::max);
             assert!(error < 1e-3, "{hz} Hz: {error}");
         }
     }
@@ -282,9 +272,6 @@ mod tests {
             error.to_string(),
             "audio sample 1 is NaN; every sample must be a finite number"
         );
-        assert!(matches!(
-            Speech::new(vec![], SampleRate::MEL),
-            Err(SpeechError::Empty)
-        ));
+        assert!(matches!(Speech::new(vec![], SampleRate::MEL), Err(SpeechError::Empty)));
     }
 }

@@ -68,11 +68,7 @@ impl Statistics {
 }
 
 fn ratio(sum: Duration, wall: Duration) -> f64 {
-    if wall.is_zero() {
-        1.0
-    } else {
-        sum.as_secs_f64() / wall.as_secs_f64()
-    }
+    if wall.is_zero() { 1.0 } else { sum.as_secs_f64() / wall.as_secs_f64() }
 }
 
 impl fmt::Display for Statistics {
@@ -81,11 +77,7 @@ impl fmt::Display for Statistics {
         let mut line = |name: &str, duration: Duration, note: &str| {
             writeln!(formatter, "  {name:<14}{:>9.1} ms  {note}", ms(duration))
         };
-        line(
-            "speech",
-            self.speak,
-            &format!("{:.3} s of speech", self.speech_seconds),
-        )?;
+        line("speech", self.speak, &format!("{:.3} s of speech", self.speech_seconds))?;
         line("mel", self.mel, "")?;
         let plan = format!("{} frames at {} fps", self.frames, self.frame_rate);
         line("plan", self.plan, &plan)?;

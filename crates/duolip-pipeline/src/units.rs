@@ -53,10 +53,7 @@ pub struct NotAFrameRate(String);
 
 impl FrameRate {
     /// 25 frames a second: Wav2Lip's own.
-    pub const DEFAULT: Self = Self {
-        numerator: 25,
-        denominator: 1,
-    };
+    pub const DEFAULT: Self = Self { numerator: 25, denominator: 1 };
 
     /// `numerator / denominator` frames per second, from 1 to 120.
     ///
@@ -67,10 +64,7 @@ impl FrameRate {
         if denominator == 0 || numerator > 1_000_000 || !(1.0..=120.0).contains(&per_second) {
             return Err(NotAFrameRate(format!("{numerator}/{denominator}")));
         }
-        Ok(Self {
-            numerator,
-            denominator,
-        })
+        Ok(Self { numerator, denominator })
     }
 
     /// Frames per second.
@@ -168,10 +162,7 @@ mod tests {
     #[test]
     fn fractional_rates_are_exact() {
         let ntsc: FrameRate = "30000/1001".parse().unwrap();
-        assert_eq!(
-            ntsc.frames_for(48_000 * 1001, SampleRate::new(48_000).unwrap()),
-            30_000
-        );
+        assert_eq!(ntsc.frames_for(48_000 * 1001, SampleRate::new(48_000).unwrap()), 30_000);
         assert_eq!(ntsc.to_string(), "30000/1001");
     }
 

@@ -165,8 +165,8 @@ impl Body {
         let bytes = axum::body::to_bytes(request.into_body(), limit_bytes)
             .await
             .map_err(|_| BodyError::TooLarge { limit_bytes })?;
-        let object: Map<String, Value> =
-            serde_json::from_slice(&bytes).map_err(|error| BodyError::NotJson(error.to_string()))?;
+        let object: Map<String, Value> = serde_json::from_slice(&bytes)
+            .map_err(|error| BodyError::NotJson(error.to_string()))?;
         from_object(object)
     }
 

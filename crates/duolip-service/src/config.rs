@@ -309,8 +309,10 @@ impl Config {
         }
         let here = std::env::current_dir().ok();
         let program = std::env::current_exe().ok();
-        let installed =
-            program.as_deref().and_then(|path| path.ancestors().nth(2)).map(|prefix| prefix.join("share/duolip"));
+        let installed = program
+            .as_deref()
+            .and_then(|path| path.ancestors().nth(2))
+            .map(|prefix| prefix.join("share/duolip"));
         let upwards = |path: &Option<PathBuf>| -> Vec<PathBuf> {
             path.iter().flat_map(|path| path.ancestors()).map(Path::to_owned).collect()
         };

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use duolip_avatar::{AvatarCache, AvatarPreparer, AvatarRegistry, RustfaceDetector};
-use duolip_media::{Ffmpeg, FfmpegDecoder, FfmpegEncoder, FfmpegMuxer, FfmpegVersion, X264Settings};
+use duolip_media::{
+    Ffmpeg, FfmpegDecoder, FfmpegEncoder, FfmpegMuxer, FfmpegVersion, X264Settings,
+};
 use duolip_pipeline::error::{Classify, chain};
 use duolip_pipeline::face::FaceError;
 use duolip_pipeline::folder::JobFolder;
@@ -172,9 +174,8 @@ impl Engine {
         request: JobRequest,
         observer: Arc<dyn Observer>,
     ) -> Result<Outcome, Failure> {
-        let job = request
-            .validate(self.config.job_limits())
-            .map_err(JobError::at(Stage::Validate))?;
+        let job =
+            request.validate(self.config.job_limits()).map_err(JobError::at(Stage::Validate))?;
         let job_id = job.id;
         let span = info_span!("job", id = %job_id);
         let rendered = async {

@@ -104,7 +104,8 @@ impl Health {
         for slot in slots {
             if let Err(error) = &slot.session {
                 let (path, reason) = (slot.path.display(), chain(error));
-                problems.push(format!("the {} model is not loaded from {path}: {reason}", slot.look));
+                problems
+                    .push(format!("the {} model is not loaded from {path}: {reason}", slot.look));
             }
         }
         let avatar = engine.avatars().get(&engine.config().avatars.default_avatar);

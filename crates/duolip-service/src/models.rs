@@ -133,8 +133,11 @@ impl SessionPair {
     /// The input sizes of the loaded models, each once.
     #[must_use]
     pub fn input_sizes(&self) -> Vec<usize> {
-        let mut sizes: Vec<_> =
-            self.slots.iter().filter_map(|slot| Some(slot.session.as_ref().ok()?.input_size())).collect();
+        let mut sizes: Vec<_> = self
+            .slots
+            .iter()
+            .filter_map(|slot| Some(slot.session.as_ref().ok()?.input_size()))
+            .collect();
         sizes.sort_unstable();
         sizes.dedup();
         sizes

@@ -123,11 +123,8 @@ async fn health(State(service): State<Service>) -> Response {
     let health = tokio::task::spawn_blocking(move || service.health())
         .await
         .unwrap_or_else(|panic| Health::without_engine(Some(panic.to_string())));
-    let status = if health.status.is_serving() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status =
+        if health.status.is_serving() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health)).into_response()
 }
 
@@ -165,8 +162,8 @@ async fn respond(service: &Service, endpoint: Endpoint, request: Request) -> Res
 
 fn failed(failure: &Failure) -> Response {
     let kind = failure.error.kind();
-    let status = StatusCode::from_u16(outside(kind).status)
-        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(outside(kind).status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = Json(ErrorBody::new(&failure.error, failure.job_id));
     let mut response = (status, body).into_response();
     if let Some(seconds) = retry_after_seconds(kind) {
@@ -176,7 +173,10 @@ fn failed(failure: &Failure) -> Response {
 }
 
 /// Streams the video from disk; its job folder goes when the last byte has been read.
-async fn video(endpoint: Endpoint, Outcome { job_id, video }: Outcome) -> Result<Response, Failure> {
+async fn video(
+    endpoint: Endpoint,
+    Outcome { job_id, video }: Outcome,
+) -> Result<Response, Failure> {
     let Video { path, folder, statistics } = video;
     let unreadable = |source: std::io::Error| Failure {
         job_id: Some(job_id),

@@ -109,44 +109,29 @@ impl EspeakSynthesizer {
     /// [`EspeakError`]: the program is missing or broken, or a setting is wrong.
     pub fn new(settings: EspeakSettings) -> Result<Self, EspeakError> {
         if !WORDS_PER_MINUTE.contains(&settings.words_per_minute) {
-            return Err(EspeakError::SpeakingRate {
-                words_per_minute: settings.words_per_minute,
-            });
+            return Err(EspeakError::SpeakingRate { words_per_minute: settings.words_per_minute });
         }
         let ask = |list, argument| {
             let mut command = Command::new(&settings.program);
-            run(
-                command.arg(argument),
-                b"",
-                LIST_LIMIT_BYTES,
-                &CancellationToken::new(),
-            )
-            .map(|answer| String::from_utf8_lossy(&answer).into_owned())
-            .map_err(|source| match source {
-                ChildError::NotStarted { .. } => EspeakError::Missing {
-                    program: settings.program.clone(),
-                    source,
-                },
-                source => EspeakError::Broken { list, source },
-            })
+            run(command.arg(argument), b"", LIST_LIMIT_BYTES, &CancellationToken::new())
+                .map(|answer| String::from_utf8_lossy(&answer).into_owned())
+                .map_err(|source| match source {
+                    ChildError::NotStarted { .. } => {
+                        EspeakError::Missing { program: settings.program.clone(), source }
+                    }
+                    source => EspeakError::Broken { list, source },
+                })
         };
         let version = version_in(&ask("version", "--version")?);
         let languages = Languages::from_table(&ask("languages", "--voices")?);
         let voices = Voices::from_table(&ask("voices", "--voices=variant")?);
         if languages.is_empty() {
-            return Err(EspeakError::NoLanguages {
-                program: settings.program,
-            });
+            return Err(EspeakError::NoLanguages { program: settings.program });
         }
         if let Some(voice) = &settings.default_voice {
             voices.file(voice).map_err(EspeakError::DefaultVoice)?;
         }
-        Ok(Self {
-            settings,
-            version,
-            languages,
-            voices,
-        })
+        Ok(Self { settings, version, languages, voices })
     }
 
     /// The engine's version, such as `1.51`.
@@ -202,10 +187,7 @@ impl SpeechSynthesizer for EspeakSynthesizer {
         .map_err(|error| match error {
             ChildError::TooMuchOutput { .. } => SpeechError::TooLong { limit_seconds },
             ChildError::Cancelled { .. } => SpeechError::Cancelled,
-            error => SpeechError::Engine {
-                program: ENGINE,
-                source: error.into(),
-            },
+            error => SpeechError::Engine { program: ENGINE, source: error.into() },
         })?;
         wav::speech_from_wav(&wav)
     }
@@ -214,9 +196,7 @@ impl SpeechSynthesizer for EspeakSynthesizer {
 /// `1.51` of `eSpeak NG text-to-speech: 1.51  Data at: …`; the whole line when it reads otherwise.
 fn version_in(answer: &str) -> String {
     let line = answer.lines().next().unwrap_or_default();
-    let version = line
-        .split_once(": ")
-        .and_then(|(_, rest)| rest.split_whitespace().next());
+    let version = line.split_once(": ").and_then(|(_, rest)| rest.split_whitespace().next());
     version.unwrap_or(line).to_owned()
 }
 

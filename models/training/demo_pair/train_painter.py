@@ -22,6 +22,7 @@ BATCH = 16
 WARM_UP_STEPS = 600  # with BatchNorm
 WARM_UP_RATE = 3e-3
 LEARNING_RATE = 1.5e-3
+DECAY_SHARE = 0.4  # the last part of the steps, over which the rate falls to nothing
 EMBEDDING_NOISE = 0.04
 WHOLE_FACE_EVERY = 10
 AVERAGE_DECAY = 0.99
@@ -73,11 +74,12 @@ def painter_parameters(network):
     return [p for name, p in network.named_parameters() if not name.startswith("audio_encoder")]
 
 
-def _rate_at(step):
-    """Each of the two parts begins gently; the next stage brings the rate down."""
+def _rate_at(step, steps):
+    """The learning rate; both parts begin gently."""
     if step <= WARM_UP_STEPS:
         return WARM_UP_RATE * min(1, step / 50) * (1 - 0.6 * step / WARM_UP_STEPS)
-    return LEARNING_RATE * min(1, (step - WARM_UP_STEPS) / 50)
+    left = (steps - step) / (DECAY_SHARE * (steps - WARM_UP_STEPS))
+    return LEARNING_RATE * min(1, (step - WARM_UP_STEPS) / 50, left) + 1e-5
 
 
 def _optimiser(network):
@@ -98,7 +100,7 @@ def train(work, steps, seed):
     began = time.monotonic()
     for step in range(1, steps + 1):
         for group in optimiser.param_groups:
-            group["lr"] = _rate_at(step)
+            group["lr"] = _rate_at(step, steps)
         face, truth, mouths = pictures.batch(draw(BATCH))
         embedding = mouth_embedding(mouths)
         embedding += EMBEDDING_NOISE * random.standard_normal(embedding.shape, np.float32)
@@ -137,7 +139,7 @@ def train(work, steps, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3800)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

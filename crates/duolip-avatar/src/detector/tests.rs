@@ -30,11 +30,7 @@ fn assert_is_anna(found: Option<FaceBox>, scale: f32, shift: [f32; 2], tolerance
     let shift = [shift[0], shift[1], shift[0], shift[1]];
     for ((edge, wanted), shift) in edges.iter().zip(ANNA).zip(shift) {
         let off = (*edge as f32 - (wanted * scale + shift)).abs() / (244.0 * scale);
-        assert!(
-            off < tolerance,
-            "{found:?}: {edge} for {}, off {off}",
-            wanted * scale + shift
-        );
+        assert!(off < tolerance, "{found:?}: {edge} for {}, off {off}", wanted * scale + shift);
     }
 }
 
@@ -60,10 +56,7 @@ fn a_face_off_the_middle_is_found_where_it_is() {
 
 #[test]
 fn a_picture_without_a_face_has_none() {
-    assert_eq!(
-        detect(&RgbImage::from_pixel(300, 400, image::Rgb([128, 128, 128]))),
-        None
-    );
+    assert_eq!(detect(&RgbImage::from_pixel(300, 400, image::Rgb([128, 128, 128]))), None);
     let stripes = RgbImage::from_fn(640, 480, |x, y| {
         image::Rgb([(x * 7) as u8, (y * 13) as u8, (x * y) as u8])
     });
@@ -81,20 +74,7 @@ fn a_sliver_of_a_picture_has_no_face() {
 #[test]
 fn boxes_are_cut_off_at_the_edges_of_the_photo() {
     let photo = Picture::new(100, 80);
-    let square = Square {
-        left: -10.0,
-        top: -5.0,
-        right: 90.0,
-        bottom: 95.0,
-    };
+    let square = Square { left: -10.0, top: -5.0, right: 90.0, bottom: 95.0 };
     let face = whole_face(&square, 1.0, &photo);
-    assert_eq!(
-        face,
-        FaceBox {
-            left: 0,
-            top: 0,
-            right: 87,
-            bottom: 80
-        }
-    );
+    assert_eq!(face, FaceBox { left: 0, top: 0, right: 87, bottom: 80 });
 }

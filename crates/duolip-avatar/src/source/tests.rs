@@ -17,11 +17,7 @@ fn folder(files: &[&str]) -> TempDir {
 }
 
 fn label(folder: &TempDir, name: &str) -> String {
-    Source::find(folder.path(), name)
-        .unwrap()
-        .unwrap()
-        .photo
-        .label
+    Source::find(folder.path(), name).unwrap().unwrap().photo.label
 }
 
 #[test]
@@ -43,25 +39,17 @@ fn the_photo_is_the_file_of_that_name_or_the_only_picture() {
 
 #[test]
 fn a_folder_wins_over_a_bare_picture() {
-    assert_eq!(
-        label(&folder(&["anna/photo.png", "anna.png"]), "anna"),
-        "anna/photo.png"
-    );
+    assert_eq!(label(&folder(&["anna/photo.png", "anna.png"]), "anna"), "anna/photo.png");
 }
 
 #[test]
 fn a_folder_with_several_pictures_and_no_photo_says_so() {
     for files in [vec!["anna/1.png", "anna/2.png"], vec!["anna/avatar.toml"]] {
         let error = Source::find(folder(&files).path(), "anna").unwrap_err();
-        let FaceError::File { file, source } = error else {
-            panic!("{error}")
-        };
+        let FaceError::File { file, source } = error else { panic!("{error}") };
         assert_eq!(file, "anna/photo.{png,jpg,jpeg,webp}");
         let found = if files.len() == 2 { 2 } else { 0 };
-        assert!(
-            source.to_string().starts_with(&format!("{found} pictures")),
-            "{source}"
-        );
+        assert!(source.to_string().starts_with(&format!("{found} pictures")), "{source}");
     }
 }
 
@@ -70,17 +58,9 @@ fn no_name_leads_out_of_the_folder() {
     let folder = folder(&["avatars/anna/photo.png", "secret/photo.png", "secret.png"]);
     let avatars = folder.path().join("avatars");
     let absolute = folder.path().join("secret").display().to_string();
-    for name in [
-        "",
-        ".",
-        "..",
-        "../secret",
-        "anna/../../secret",
-        "anna/",
-        "a\0b",
-        "анна",
-        &absolute,
-    ] {
+    for name in
+        ["", ".", "..", "../secret", "anna/../../secret", "anna/", "a\0b", "анна", &absolute]
+    {
         assert!(Source::find(&avatars, name).unwrap().is_none(), "{name:?}");
     }
     assert!(Source::find(&avatars, &"a".repeat(65)).unwrap().is_none());
@@ -119,8 +99,6 @@ fn a_path_may_be_a_picture_or_a_folder() {
 #[test]
 fn a_file_without_end_is_not_read_to_its_end() {
     let error = read(Path::new("/dev/zero"), "zero.png".into(), 1000).unwrap_err();
-    let FaceError::File { source, .. } = error else {
-        panic!("{error}")
-    };
+    let FaceError::File { source, .. } = error else { panic!("{error}") };
     assert_eq!(source.to_string(), "it is larger than 1000 bytes");
 }

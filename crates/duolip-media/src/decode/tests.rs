@@ -11,15 +11,11 @@ fn decode_within(limit_seconds: u32, audio: &[u8]) -> Result<Speech, SpeechError
     let folder = folder();
     let decoder = FfmpegDecoder::default();
     let speech = decoder.decode(audio, limit_seconds, &folder, &CancellationToken::new());
-    assert_eq!(
-        std::fs::read_dir(folder.path()).unwrap().count(),
-        0,
-        "a file was left"
-    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a file was left");
     if let Err(error) = &speech {
         let text = error.to_string();
         assert!(!text.contains(folder.path().to_str().unwrap()), "{text}");
-        assert!(!text.contains("0x"), "{text}");
+        assert!(!text.contains(" @ 0x"), "{text}");
     }
     speech
 }
@@ -33,10 +29,7 @@ fn reason(audio: &[u8]) -> String {
 
 /// The largest difference between two signals, over the samples of the shorter one.
 fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
-    left.iter()
-        .zip(right)
-        .map(|(l, r)| (l - r).abs())
-        .fold(0.0, f32::max)
+    left.iter().zip(right).map(|(l, r)| (l - r).abs()).fold(0.0, f32::max)
 }
 
 #[test]
@@ -44,75 +37,48 @@ fn integer_wavs_of_every_width_are_scaled_to_one() {
     let wanted = tone(16_000, 1_600);
     for bits in [8, 16, 24, 32] {
         let full_scale = (1_u64 << (bits - 1)) as f64;
-        let samples: Vec<_> = wanted
-            .iter()
-            .map(|&s| (f64::from(s) * full_scale).round() as i32)
-            .collect();
+        let samples: Vec<_> =
+            wanted.iter().map(|&s| (f64::from(s) * full_scale).round() as i32).collect();
         let speech = decode(&wav(1, 16_000, bits, SampleFormat::Int, &samples)).unwrap();
-        assert_eq!(
-            (speech.rate.hz(), speech.samples.len()),
-            (16_000, 1_600),
-            "{bits} bits"
-        );
+        assert_eq!((speech.rate.hz(), speech.samples.len()), (16_000, 1_600), "{bits} bits");
         // Half a step of the width, and f32's own rounding.
         let error = largest_difference(&speech.samples, &wanted);
-        assert!(
-            f64::from(error) <= 0.5 / full_scale + 1e-7,
-            "{bits} bits: {error}"
-        );
+        assert!(f64::from(error) <= 0.5 / full_scale + 1e-7, "{bits} bits: {error}");
     }
 }
 
 #[test]
 fn six_channels_of_an_extensible_wav_are_averaged() {
-    let frames = [
-        [0.6, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [0.1, 0.2, 0.3, 0.4, 0.5, -0.3_f32],
-    ];
+    let frames = [[0.6, 0.0, 0.0, 0.0, 0.0, 0.0], [0.1, 0.2, 0.3, 0.4, 0.5, -0.3_f32]];
     let speech = decode(&float_wav(6, 48_000, frames.as_flattened())).unwrap();
     assert_eq!(speech.rate.hz(), 48_000);
-    assert!(
-        largest_difference(&speech.samples, &[0.1, 0.2]) < 1e-6,
-        "{speech:?}"
-    );
-    let whole = frames
-        .as_flattened()
-        .iter()
-        .map(|s| (s * 32_768.0) as i16)
-        .collect::<Vec<_>>();
+    assert!(largest_difference(&speech.samples, &[0.1, 0.2]) < 1e-6, "{speech:?}");
+    let whole = frames.as_flattened().iter().map(|s| (s * 32_768.0) as i16).collect::<Vec<_>>();
     let speech = decode(&wav(6, 48_000, 16, SampleFormat::Int, &whole)).unwrap();
-    assert!(
-        largest_difference(&speech.samples, &[0.1, 0.2]) < 1e-4,
-        "{speech:?}"
-    );
+    assert!(largest_difference(&speech.samples, &[0.1, 0.2]) < 1e-4, "{speech:?}");
 }
 
 #[test]
 fn wav_flavours_unknown_to_hound_are_decoded_all_the_same() {
     let wanted = tone(16_000, 16_000);
-    let plain = float_wav(1, 16_000, &wanted);
-    // Tolerances: A-law has 8 bits, ADPCM 4 with a predictor that needs a moment.
+    let whole: Vec<_> = wanted.iter().map(|sample| (sample * 32_768.0) as i16).collect();
+    let plain = wav(1, 16_000, 16, SampleFormat::Int, &whole);
+    // Tolerances: A-law has 8 bits, ADPCM 4, the source 16.
     let flavours: [(&[&str], f32); 4] = [
         (&["-c:a", "pcm_alaw"], 0.02),
         (&["-c:a", "adpcm_ms"], 0.1),
-        (&["-c:a", "pcm_f64le"], 1e-6),
-        (&["-rf64", "always", "-c:a", "pcm_s24le"], 1e-6),
+        (&["-c:a", "pcm_f64le"], 4e-5),
+        (&["-rf64", "always", "-c:a", "pcm_s24le"], 4e-5),
     ];
     for (options, tolerance) in flavours {
         let audio = converted(&plain, "to.wav", options);
-        assert!(
-            speech_from_wav(&audio, 60, &CancellationToken::new()).is_none(),
-            "{options:?}"
-        );
+        assert!(speech_from_wav(&audio, 60, &CancellationToken::new()).is_none(), "{options:?}");
         let speech = decode(&audio).unwrap();
-        let error = largest_difference(&speech.samples, &wanted);
+        // ADPCM's predictor needs a moment.
+        let error = largest_difference(&speech.samples[1_000..], &wanted[1_000..]);
         assert!(error < tolerance, "{options:?}: {error}");
         // ADPCM fills its last block up.
-        assert!(
-            (16_000..18_000).contains(&speech.samples.len()),
-            "{}",
-            speech.samples.len()
-        );
+        assert!((16_000..18_000).contains(&speech.samples.len()), "{}", speech.samples.len());
     }
 }
 
@@ -135,30 +101,21 @@ fn compressed_audio_keeps_its_rate_and_content() {
     for (name, options) in formats {
         let speech = decode(&converted(&plain, name, options)).unwrap();
         assert_eq!(speech.rate.hz(), 22_050, "{name}");
+        // The codecs pad or lose at most two blocks of 1152 samples.
         let samples = speech.samples.len();
-        // Padding of the codec: at most two blocks of 1152 samples.
-        assert!(
-            (22_050..22_050 + 2 * 1152).contains(&samples),
-            "{name}: {samples}"
-        );
+        assert!(samples.abs_diff(22_050) <= 2 * 1152, "{name}: {samples}");
         let middle = &speech.samples[5_000..15_000];
         let power = middle.iter().map(|s| f64::from(s * s)).sum::<f64>() / 10_000.0;
         // A sine of amplitude 0.25, within half a decibel.
-        assert!(
-            (power.sqrt() * 2.0_f64.sqrt() - 0.25).abs() < 0.015,
-            "{name}: {power}"
-        );
+        assert!((power.sqrt() * 2.0_f64.sqrt() - 0.25).abs() < 0.015, "{name}: {power}");
     }
 }
 
 #[test]
 fn video_with_sound_gives_its_sound() {
     let picture = ["-f", "lavfi", "-i", "color=s=64x48:d=1", "-shortest"];
-    let audio = converted(
-        &float_wav(1, 16_000, &tone(16_000, 16_000)),
-        "to.mp4",
-        &picture,
-    );
+    let sound = wav(1, 16_000, 16, SampleFormat::Int, &vec![1000_i16; 16_000]);
+    let audio = converted(&sound, "to.mp4", &picture);
     assert_eq!(decode(&audio).unwrap().rate.hz(), 16_000);
 }
 
@@ -166,34 +123,21 @@ fn video_with_sound_gives_its_sound() {
 fn audio_without_an_audio_track_is_refused_in_ffmpegs_words() {
     let silent = ["-map", "1", "-f", "lavfi", "-i", "color=s=64x48:d=1"];
     let options = [&silent[2..], &silent[..2]].concat();
-    let reason = reason(&converted(
-        &float_wav(1, 16_000, &[0.0; 16]),
-        "to.mp4",
-        &options,
-    ));
+    let reason = reason(&converted(&float_wav(1, 16_000, &[0.0; 16]), "to.mp4", &options));
     assert!(reason.contains("matches no streams"), "{reason}");
 }
 
 #[test]
 fn a_wav_with_nan_is_refused_by_sample_number() {
     let error = decode(&float_wav(1, 16_000, &[0.0, 0.1, f32::NAN, 0.2])).unwrap_err();
-    assert!(
-        matches!(error, SpeechError::NotFinite { index: 2, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, SpeechError::NotFinite { index: 2, .. }), "{error}");
     let error = decode(&float_wav(2, 16_000, &[0.0, 0.1, f32::INFINITY, 0.2])).unwrap_err();
-    assert!(
-        matches!(error, SpeechError::NotFinite { index: 1, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, SpeechError::NotFinite { index: 1, .. }), "{error}");
 }
 
 #[test]
 fn a_wav_of_zero_samples_is_empty() {
-    assert!(matches!(
-        decode(&float_wav(1, 16_000, &[])),
-        Err(SpeechError::Empty)
-    ));
+    assert!(matches!(decode(&float_wav(1, 16_000, &[])), Err(SpeechError::Empty)));
     let flac = converted(&float_wav(1, 16_000, &[]), "to.flac", &[]);
     assert!(matches!(decode(&flac), Err(SpeechError::Empty)));
 }
@@ -234,16 +178,10 @@ fn a_wav_header_without_anything_behind_it_is_refused() {
 #[test]
 fn speech_over_the_limit_is_too_long_in_every_format() {
     let plain = float_wav(1, 8_000, &tone(8_000, 8_000 * 5 / 2));
-    for audio in [
-        plain.clone(),
-        converted(&plain, "to.mp3", &[]),
-        converted(&plain, "to.ogg", &[]),
-    ] {
+    for audio in [plain.clone(), converted(&plain, "to.mp3", &[]), converted(&plain, "to.ogg", &[])]
+    {
         let error = decode_within(2, &audio).unwrap_err();
-        assert!(
-            matches!(error, SpeechError::TooLong { limit_seconds: 2 }),
-            "{error}"
-        );
+        assert!(matches!(error, SpeechError::TooLong { limit_seconds: 2 }), "{error}");
         assert!(decode_within(3, &audio).is_ok());
     }
 }
@@ -255,24 +193,14 @@ fn hours_of_silence_in_a_small_file_are_given_up_at_the_limit() {
     let options = [&silence[..], &["-t", "7200", "-c:a", "flac"]].concat();
     let flac = converted(&float_wav(1, 8_000, &[0.0]), "to.flac", &options);
     let error = decode_within(2, &flac).unwrap_err();
-    assert!(
-        matches!(error, SpeechError::TooLong { limit_seconds: 2 }),
-        "{error}"
-    );
+    assert!(matches!(error, SpeechError::TooLong { limit_seconds: 2 }), "{error}");
 }
 
 #[test]
 fn unusual_sample_rates_are_refused_with_value_and_limits() {
     let reason_wav = reason(&float_wav(1, 2_000, &[0.0; 16]));
-    assert_eq!(
-        reason_wav,
-        "its sample rate is 2000 Hz; 4000 to 384000 Hz are read"
-    );
-    let flac = converted(
-        &float_wav(1, 2_000, &[0.0; 16]),
-        "to.flac",
-        &["-ar", "2000"],
-    );
+    assert_eq!(reason_wav, "its sample rate is 2000 Hz; 4000 to 384000 Hz are read");
+    let flac = converted(&float_wav(1, 2_000, &[0.0; 16]), "to.flac", &["-ar", "2000"]);
     assert_eq!(reason(&flac), reason_wav);
 }
 
@@ -280,14 +208,8 @@ fn unusual_sample_rates_are_refused_with_value_and_limits() {
 fn what_is_no_audio_is_refused_by_what_it_looks_like() {
     let cases: [(&[u8], &str); 4] = [
         (b"", "it has 0 bytes"),
-        (
-            b"This is a text file that somebody named speech.wav.",
-            "it begins like text",
-        ),
-        (
-            b"<!doctype html><title>404</title>",
-            "it begins like HTML or XML",
-        ),
+        (b"This is a text file that somebody named speech.wav.", "it begins like text"),
+        (b"<!doctype html><title>404</title>", "it begins like HTML or XML"),
         (b"\x89PNG\r\n\x1a\n", "it begins like a PNG picture"),
     ];
     for (audio, wanted) in cases {
@@ -341,16 +263,8 @@ fn a_corrupt_mp3_is_refused_in_ffmpegs_words() {
 fn a_missing_ffmpeg_is_our_fault_and_named() {
     let flac = converted(&float_wav(1, 16_000, &[0.0; 16]), "to.flac", &[]);
     let decoder = FfmpegDecoder::new(Ffmpeg::at("/nowhere/ffmpeg"));
-    let error = decoder
-        .decode(&flac, 60, &folder(), &CancellationToken::new())
-        .unwrap_err();
-    let SpeechError::Engine {
-        program: "ffmpeg",
-        source,
-    } = error
-    else {
-        panic!("{error}")
-    };
+    let error = decoder.decode(&flac, 60, &folder(), &CancellationToken::new()).unwrap_err();
+    let SpeechError::Engine { program: "ffmpeg", source } = error else { panic!("{error}") };
     assert!(source.to_string().contains("/nowhere/ffmpeg"), "{source}");
 }
 
@@ -360,9 +274,7 @@ fn a_cancelled_job_decodes_nothing_in_either_way() {
     cancel.cancel();
     let plain = float_wav(1, 16_000, &tone(16_000, 160_000));
     for audio in [converted(&plain, "to.flac", &[]), plain] {
-        let error = FfmpegDecoder::default()
-            .decode(&audio, 60, &folder(), &cancel)
-            .unwrap_err();
+        let error = FfmpegDecoder::default().decode(&audio, 60, &folder(), &cancel).unwrap_err();
         assert!(matches!(error, SpeechError::Cancelled), "{error}");
     }
 }

@@ -10,9 +10,7 @@ use crate::testing::{folder, luma_of, paint, probed, processes_naming, settings,
 
 fn begin(encoder: &FfmpegEncoder, folder: &JobFolder) -> Box<dyn SegmentWriter> {
     let path = folder.file("segment.mp4");
-    encoder
-        .begin_segment(3, &path, settings("25"), &CancellationToken::new())
-        .unwrap()
+    encoder.begin_segment(3, &path, settings("25"), &CancellationToken::new()).unwrap()
 }
 
 fn write_frames(
@@ -59,10 +57,7 @@ fn a_segment_is_h264_without_b_frames_and_tagged_bt709() {
     ] {
         assert_eq!(stream[field], value, "{field}");
     }
-    assert_eq!(
-        (&stream["width"], &stream["height"]),
-        (&64.into(), &48.into())
-    );
+    assert_eq!((&stream["width"], &stream["height"]), (&64.into(), &48.into()));
     assert_eq!(stream["has_b_frames"], 0);
     // A keyframe every two seconds, from the first frame on.
     let packets = answer["packets"].as_array().unwrap();
@@ -76,22 +71,14 @@ fn frames_are_encoded_in_the_order_they_were_written() {
     let folder = folder();
     let segment = segment_of(30, &folder);
     let mut command = std::process::Command::new("ffmpeg");
-    command
-        .args(["-v", "error", "-nostdin", "-i"])
-        .arg(&segment.path);
-    let output = command
-        .args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
-        .output()
-        .unwrap();
+    command.args(["-v", "error", "-nostdin", "-i"]).arg(&segment.path);
+    let output = command.args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-"]).output().unwrap();
     let frames: Vec<_> = output.stdout.chunks_exact(64 * 48 * 3 / 2).collect();
     assert_eq!(frames.len(), 30);
     for (number, frame) in frames.iter().enumerate() {
         // crf 18 moves a flat picture by a few steps at most; frames lie seven apart.
         let luma = frame[64 * 24 + 32];
-        assert!(
-            luma.abs_diff(luma_of(number)) <= 3,
-            "frame {number} has luma {luma}"
-        );
+        assert!(luma.abs_diff(luma_of(number)) <= 3, "frame {number} has luma {luma}");
     }
 }
 
@@ -123,40 +110,27 @@ fn a_time_base_holds_every_frame_in_whole_ticks() {
 
 #[test]
 fn a_bad_preset_fails_with_exit_status_and_last_words() {
-    let x264 = X264Settings {
-        preset: "leisurely".to_owned(),
-        crf: 18,
-    };
+    let x264 = X264Settings { preset: "leisurely".to_owned(), crf: 18 };
     let encoder = FfmpegEncoder::new(Ffmpeg::default(), x264);
     let folder = folder();
     let mut writer = begin(&encoder, &folder);
     let error = write_frames(&mut *writer, 0..10_000).unwrap_err();
     let text = cause(&error);
-    assert!(
-        text.contains("exit status") && text.contains("leisurely"),
-        "{text}"
-    );
+    assert!(text.contains("exit status") && text.contains("leisurely"), "{text}");
     // Told once; later calls say that it is over.
     let later = writer.buffer().map(drop).unwrap_err();
-    assert_eq!(
-        cause(&later),
-        "the encoder of the segment has ended already"
-    );
+    assert_eq!(cause(&later), "the encoder of the segment has ended already");
 }
 
 #[test]
 fn a_bad_preset_is_also_told_when_the_segment_is_shorter_than_the_buffers() {
-    let x264 = X264Settings {
-        preset: "leisurely".to_owned(),
-        crf: 18,
-    };
+    let x264 = X264Settings { preset: "leisurely".to_owned(), crf: 18 };
     let encoder = FfmpegEncoder::new(Ffmpeg::default(), x264);
     let folder = folder();
     let mut writer = begin(&encoder, &folder);
     // Whichever call notices first.
-    let error = write_frames(&mut *writer, 0..1)
-        .and_then(|()| writer.finish().map(drop))
-        .unwrap_err();
+    let error =
+        write_frames(&mut *writer, 0..1).and_then(|()| writer.finish().map(drop)).unwrap_err();
     assert!(cause(&error).contains("leisurely"), "{}", cause(&error));
 }
 
@@ -174,13 +148,8 @@ fn an_encoder_killed_in_the_middle_is_noticed_with_its_signal() {
     let folder = folder();
     let mut writer = begin(&FfmpegEncoder::default(), &folder);
     write_frames(&mut *writer, 0..20).unwrap();
-    let [process] = &processes_naming(folder.path())[..] else {
-        panic!("no encoder runs")
-    };
-    let killed = std::process::Command::new("kill")
-        .args(["-9", process])
-        .status()
-        .unwrap();
+    let [process] = &processes_naming(folder.path())[..] else { panic!("no encoder runs") };
+    let killed = std::process::Command::new("kill").args(["-9", process]).status().unwrap();
     assert!(killed.success());
     let error = write_frames(&mut *writer, 20..10_000).unwrap_err();
     assert!(cause(&error).contains("signal: 9"), "{}", cause(&error));
@@ -207,11 +176,7 @@ fn cancellation_ends_the_wait_for_a_buffer_and_for_the_end() {
         let mut command = Command::new("sleep");
         command.arg("1000").stdin(Stdio::piped());
         // Large frames, so that the pipe cannot hold even one.
-        let large = SegmentSettings {
-            width: 1280,
-            height: 720,
-            ..settings("25")
-        };
+        let large = SegmentSettings { width: 1280, height: 720, ..settings("25") };
         let segment = FfmpegSegment::start(&mut command, 0, &path, large, &cancel).unwrap();
         (Box::new(segment), cancel)
     };
@@ -227,10 +192,7 @@ fn cancellation_ends_the_wait_for_a_buffer_and_for_the_end() {
     let (mut writer, cancel) = stuck();
     write_frames(&mut *writer, 0..2).unwrap();
     cancel.cancel();
-    assert!(matches!(
-        writer.finish().unwrap_err(),
-        EncodeError::Cancelled
-    ));
+    assert!(matches!(writer.finish().unwrap_err(), EncodeError::Cancelled));
 }
 
 #[test]
@@ -256,10 +218,7 @@ fn a_frame_of_another_size_and_a_segment_without_frames_are_refused() {
         cause(&writer.finish().unwrap_err()),
         "a segment of 0 frames was finished; at least 1 is needed"
     );
-    let odd = SegmentSettings {
-        width: 63,
-        ..settings("25")
-    };
+    let odd = SegmentSettings { width: 63, ..settings("25") };
     let path = folder.file("odd.mp4");
     let begun = FfmpegEncoder::default().begin_segment(0, &path, odd, &CancellationToken::new());
     assert!(cause(&begun.err().unwrap()).contains("63x48"));
@@ -269,21 +228,15 @@ fn encoded_speech(samples: Vec<f32>, rate_hz: u32) -> serde_json::Value {
     let folder = folder();
     let path = folder.file("speech.m4a");
     let speech = Speech::new(samples, SampleRate::new(rate_hz).unwrap()).unwrap();
-    FfmpegEncoder::default()
-        .encode_speech(&speech, &path, &CancellationToken::new())
-        .unwrap();
+    FfmpegEncoder::default().encode_speech(&speech, &path, &CancellationToken::new()).unwrap();
     probed(&path, &["-show_streams"])["streams"][0].clone()
 }
 
 #[test]
 fn encoded_speech_lasts_as_long_as_the_speech_to_the_sample() {
-    for (rate_hz, samples) in [
-        (48_000, 100_001),
-        (44_100, 44_100),
-        (22_050, 30_011),
-        (16_000, 1_025),
-        (8_000, 1),
-    ] {
+    for (rate_hz, samples) in
+        [(48_000, 100_001), (44_100, 44_100), (22_050, 30_011), (16_000, 1_025), (8_000, 1)]
+    {
         let stream = encoded_speech(tone(rate_hz, samples), rate_hz);
         assert_eq!(stream["codec_name"], "aac");
         assert_eq!(stream["profile"], "LC");
@@ -301,10 +254,7 @@ fn speech_at_a_rate_that_aac_lacks_is_resampled_and_keeps_its_length() {
         let wanted = samples as f64 * 48_000.0 / f64::from(rate_hz);
         let got = stream["duration_ts"].as_f64().unwrap();
         // Within one audio sample of the encoded track.
-        assert!(
-            (got - wanted).abs() <= 1.0,
-            "{rate_hz} Hz: {got}, not {wanted}"
-        );
+        assert!((got - wanted).abs() <= 1.0, "{rate_hz} Hz: {got}, not {wanted}");
     }
 }
 
@@ -321,9 +271,7 @@ fn a_cancelled_job_encodes_no_speech() {
     let folder = folder();
     let speech = Speech::new(tone(16_000, 1_600_000), SampleRate::MEL).unwrap();
     let path = folder.file("speech.m4a");
-    let error = FfmpegEncoder::default()
-        .encode_speech(&speech, &path, &cancel)
-        .unwrap_err();
+    let error = FfmpegEncoder::default().encode_speech(&speech, &path, &cancel).unwrap_err();
     assert!(matches!(error, EncodeError::Cancelled), "{error}");
     assert_eq!(processes_naming(folder.path()), [""; 0]);
 }
@@ -335,9 +283,5 @@ fn speech_that_cannot_be_written_is_told_in_ffmpegs_words() {
     let error = FfmpegEncoder::default()
         .encode_speech(&speech, path, &CancellationToken::new())
         .unwrap_err();
-    assert!(
-        cause(&error).contains("No such file or directory"),
-        "{}",
-        cause(&error)
-    );
+    assert!(cause(&error).contains("No such file or directory"), "{}", cause(&error));
 }

@@ -12,11 +12,7 @@ use super::AttemptError;
 #[must_use]
 pub fn default_candidates(explicit: Option<&Path>, cache: Option<&Path>) -> Vec<PathBuf> {
     let mut candidates: Vec<PathBuf> = explicit.map(Path::to_path_buf).into_iter().collect();
-    if let Some(folder) = std::env::current_exe()
-        .ok()
-        .as_deref()
-        .and_then(Path::parent)
-    {
+    if let Some(folder) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
         candidates.push(folder.to_path_buf());
         candidates.extend(folder.parent().map(|above| above.join("lib")));
     }
@@ -33,11 +29,7 @@ pub(super) fn files_of(candidate: &Path) -> Result<Vec<PathBuf>, AttemptError> {
     }
     // `ort` takes a relative path to be relative to the executable.
     let candidate = std::path::absolute(candidate).map_err(AttemptError::Unreadable)?;
-    if !candidate
-        .metadata()
-        .map_err(AttemptError::Unreadable)?
-        .is_dir()
-    {
+    if !candidate.metadata().map_err(AttemptError::Unreadable)?.is_dir() {
         return Ok(vec![candidate]);
     }
     let entries = candidate.read_dir().map_err(AttemptError::Unreadable)?;
@@ -51,15 +43,10 @@ pub(super) fn files_of(candidate: &Path) -> Result<Vec<PathBuf>, AttemptError> {
 /// Out of `names`, those of the library itself (not of its execution providers): the unversioned
 /// name first, then the newest version first.
 fn in_order(names: impl IntoIterator<Item = String>) -> Vec<String> {
-    let mut found: Vec<(Vec<u32>, String)> = names
-        .into_iter()
-        .filter_map(|name| Some((version_in_name(&name)?, name)))
-        .collect();
+    let mut found: Vec<(Vec<u32>, String)> =
+        names.into_iter().filter_map(|name| Some((version_in_name(&name)?, name))).collect();
     found.sort_by(|(left, _), (right, _)| {
-        right
-            .is_empty()
-            .cmp(&left.is_empty())
-            .then_with(|| right.cmp(left))
+        right.is_empty().cmp(&left.is_empty()).then_with(|| right.cmp(left))
     });
     found.into_iter().map(|(_, name)| name).collect()
 }
@@ -68,19 +55,12 @@ fn in_order(names: impl IntoIterator<Item = String>) -> Vec<String> {
 /// something else. Linux writes `libonnxruntime.so.1.32.0`, macOS `libonnxruntime.1.32.0.dylib`.
 pub(super) fn version_in_name(name: &str) -> Option<Vec<u32>> {
     let rest = name.strip_prefix("libonnxruntime")?;
-    let version = rest
-        .strip_prefix(".so")
-        .or_else(|| rest.strip_suffix(".dylib"))?;
+    let version = rest.strip_prefix(".so").or_else(|| rest.strip_suffix(".dylib"))?;
     if version.is_empty() {
         return Some(Vec::new());
     }
-    let numbers = version
-        .strip_prefix('.')?
-        .split('.')
-        .map(|number| number.parse().ok());
-    numbers
-        .collect::<Option<Vec<u32>>>()
-        .filter(|numbers| numbers[0] == 1)
+    let numbers = version.strip_prefix('.')?.split('.').map(|number| number.parse().ok());
+    numbers.collect::<Option<Vec<u32>>>().filter(|numbers| numbers[0] == 1)
 }
 
 #[cfg(test)]
@@ -135,10 +115,7 @@ mod tests {
         let candidates =
             default_candidates(Some(Path::new("/mine/lib.so")), Some(Path::new("/cache")));
         assert_eq!(candidates.first(), Some(&PathBuf::from("/mine/lib.so")));
-        assert_eq!(
-            candidates.last(),
-            Some(&PathBuf::from("/cache/onnxruntime"))
-        );
+        assert_eq!(candidates.last(), Some(&PathBuf::from("/cache/onnxruntime")));
         let executable = std::env::current_exe().unwrap();
         assert_eq!(candidates[1], executable.parent().unwrap());
         assert!(candidates.contains(&PathBuf::from("/opt/lib")));

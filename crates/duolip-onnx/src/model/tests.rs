@@ -26,11 +26,7 @@ source = "models/training"
 fn folder(from: &str, to: &str) -> TempDir {
     assert!(MANIFEST.contains(from), "{from}");
     let folder = TempDir::new().unwrap();
-    fs::write(
-        folder.path().join("manifest.toml"),
-        MANIFEST.replace(from, to),
-    )
-    .unwrap();
+    fs::write(folder.path().join("manifest.toml"), MANIFEST.replace(from, to)).unwrap();
     fs::write(folder.path().join("lipsync.onnx"), "graph").unwrap();
     folder
 }
@@ -46,28 +42,15 @@ fn a_folder_is_opened_by_its_manifest() {
     assert_eq!(model.graph_file, folder.path().join("lipsync.onnx"));
     assert_eq!((model.look, model.name().as_str()), (Look::Gan, "Demo"));
     let manifest = model.manifest.unwrap();
-    assert_eq!(
-        (manifest.input_size, manifest.licence.as_str()),
-        (96, "MIT")
-    );
+    assert_eq!((manifest.input_size, manifest.licence.as_str()), (96, "MIT"));
 }
 
 #[test]
 fn an_unknown_look_or_mel_is_named_with_the_known_ones() {
-    let error = open(&folder("\"gan\"", "\"gann\""))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.ends_with("manifest.toml says look = \"gann\"; known: gan, nogan"),
-        "{error}"
-    );
-    let error = open(&folder("\"wav2lip\"", "\"htk\""))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.ends_with("manifest.toml says mel = \"htk\"; known: wav2lip"),
-        "{error}"
-    );
+    let error = open(&folder("\"gan\"", "\"gann\"")).unwrap_err().to_string();
+    assert!(error.ends_with("manifest.toml says look = \"gann\"; known: gan, nogan"), "{error}");
+    let error = open(&folder("\"wav2lip\"", "\"htk\"")).unwrap_err().to_string();
+    assert!(error.ends_with("manifest.toml says mel = \"htk\"; known: wav2lip"), "{error}");
 }
 
 #[test]
@@ -75,11 +58,7 @@ fn the_other_one_of_the_pair_is_refused() {
     let folder = folder("\"gan\"", "\"nogan\"");
     assert!(matches!(
         open(&folder),
-        Err(ModelError::OtherLook {
-            expected: Look::Gan,
-            actual: Look::Nogan,
-            ..
-        })
+        Err(ModelError::OtherLook { expected: Look::Gan, actual: Look::Nogan, .. })
     ));
     assert!(LipSyncModel::open(folder.path(), Look::Nogan).is_ok());
 }
@@ -88,12 +67,7 @@ fn the_other_one_of_the_pair_is_refused() {
 fn a_changed_file_is_refused_with_both_hashes() {
     let folder = folder("", "");
     fs::write(folder.path().join("lipsync.onnx"), "another graph").unwrap();
-    let Err(ModelError::WrongHash {
-        file,
-        expected,
-        actual,
-    }) = open(&folder)
-    else {
+    let Err(ModelError::WrongHash { file, expected, actual }) = open(&folder) else {
         panic!("the changed file was taken");
     };
     assert_eq!(file, folder.path().join("lipsync.onnx"));
@@ -120,21 +94,13 @@ fn a_listed_file_that_is_missing_is_named() {
 #[test]
 fn a_manifest_without_the_graph_is_refused() {
     let folder = folder("lipsync.onnx", "other.onnx");
-    assert!(matches!(
-        open(&folder),
-        Err(ModelError::NotListed {
-            missing: "lipsync.onnx",
-            ..
-        })
-    ));
+    assert!(matches!(open(&folder), Err(ModelError::NotListed { missing: "lipsync.onnx", .. })));
 }
 
 #[test]
 fn a_listed_file_outside_the_folder_is_refused() {
     let outside = format!("\"../x\" = \"{GRAPH_SHA256}\"\n\"lipsync.onnx\"");
-    let error = open(&folder("\"lipsync.onnx\"", &outside))
-        .unwrap_err()
-        .to_string();
+    let error = open(&folder("\"lipsync.onnx\"", &outside)).unwrap_err().to_string();
     assert!(error.contains("\"../x\""), "{error}");
 }
 
@@ -165,22 +131,10 @@ fn checkpoints_are_told_from_graphs_and_from_other_files() {
         fs::write(&file, "content").unwrap();
         LipSyncModel::open(&file, Look::Nogan)
     };
-    assert!(matches!(
-        named("wav2lip_gan.pth"),
-        Err(ModelError::Checkpoint { .. })
-    ));
-    assert!(matches!(
-        named("Wav2Lip-SD-NOGAN.PT"),
-        Err(ModelError::Checkpoint { .. })
-    ));
-    assert!(matches!(
-        named("model.bin"),
-        Err(ModelError::UnknownForm { .. })
-    ));
-    assert!(matches!(
-        named("model"),
-        Err(ModelError::UnknownForm { .. })
-    ));
+    assert!(matches!(named("wav2lip_gan.pth"), Err(ModelError::Checkpoint { .. })));
+    assert!(matches!(named("Wav2Lip-SD-NOGAN.PT"), Err(ModelError::Checkpoint { .. })));
+    assert!(matches!(named("model.bin"), Err(ModelError::UnknownForm { .. })));
+    assert!(matches!(named("model"), Err(ModelError::UnknownForm { .. })));
     let model = named("model.onnx").unwrap();
     assert_eq!((model.look, model.manifest), (Look::Nogan, None));
     let error = named("gan.pt").unwrap_err().to_string();

@@ -45,11 +45,7 @@ fn the_table_of_the_rule_holds() {
         (7200.0, 2, 4),
     ];
     for (seconds, models, chunks) in table {
-        assert_eq!(
-            chunks_for(seconds, models),
-            chunks,
-            "{seconds} s on {models} models"
-        );
+        assert_eq!(chunks_for(seconds, models), chunks, "{seconds} s on {models} models");
     }
 }
 
@@ -71,27 +67,18 @@ fn a_seam_lies_in_the_pause_next_to_the_even_split() {
     let mut samples = vec![0.0_f32; 16_000 * 12];
     for (n, sample) in samples.iter_mut().enumerate() {
         let in_pause = (16_000 * 63 / 10..16_000 * 65 / 10).contains(&n);
-        *sample = if in_pause {
-            0.0
-        } else {
-            (n as f32 * 0.3).sin() * 0.5
-        };
+        *sample = if in_pause { 0.0 } else { (n as f32 * 0.3).sin() * 0.5 };
     }
     let mel = mel_from_speech(&Speech::new(samples, SampleRate::MEL).unwrap()).unwrap();
     let seam = plan(12.0, BOTH, None, &mel).chunks[1].frames.start;
-    assert!(
-        (157..=162).contains(&seam),
-        "the pause is at frames 157 to 162, the seam at {seam}"
-    );
+    assert!((157..=162).contains(&seam), "the pause is at frames 157 to 162, the seam at {seam}");
 }
 
 #[test]
 fn the_models_fade_into_each_other_over_five_frames() {
     let plan = plan(12.0, BOTH, None, &mel_of(12.0));
     let seam = plan.chunks[1].frames.start;
-    let [left, right] = &plan.chunks[..] else {
-        panic!("two chunks")
-    };
+    let [left, right] = &plan.chunks[..] else { panic!("two chunks") };
     assert_eq!(left.fades[0].frames, seam - 2..seam);
     assert_eq!(left.fades[0].look, Look::Nogan);
     assert_eq!(left.fades[0].shares, [1.0 / 6.0, 2.0 / 6.0]);

@@ -40,14 +40,11 @@ impl Resizer {
         height: usize,
         within: FaceBox,
     ) -> Self {
-        let columns: Vec<_> = (within.left..within.right)
-            .map(|x| column_tap(x, source_width, width))
-            .collect();
+        let columns: Vec<_> =
+            (within.left..within.right).map(|x| column_tap(x, source_width, width)).collect();
         Self {
             source_width,
-            rows: (within.top..within.bottom)
-                .map(|y| row_tap(y, source_height, height))
-                .collect(),
+            rows: (within.top..within.bottom).map(|y| row_tap(y, source_height, height)).collect(),
             stretched: vec![0; source_height * columns.len() * 3],
             filled: vec![false; source_height],
             columns,
@@ -62,11 +59,7 @@ impl Resizer {
             for row in [tap.first, tap.second] {
                 if !std::mem::replace(&mut self.filled[row], true) {
                     let source = &source[row * self.source_width * 3..][..self.source_width * 3];
-                    stretch(
-                        source,
-                        &self.columns,
-                        &mut self.stretched[row * row_values..],
-                    );
+                    stretch(source, &self.columns, &mut self.stretched[row * row_values..]);
                 }
             }
             let first = &self.stretched[tap.first * row_values..][..row_values];
@@ -109,23 +102,13 @@ fn weights(fraction: f32) -> [i32; 2] {
 fn column_tap(at: usize, source_length: usize, length: usize) -> Tap {
     let last = source_length - 1;
     match place(at, source_length, length) {
-        (first, _) if first < 0 => Tap {
-            first: 0,
-            second: 0,
-            weights: [ONE, 0],
-        },
-        (first, _) if first as usize >= last => Tap {
-            first: last,
-            second: last,
-            weights: [ONE, 0],
-        },
+        (first, _) if first < 0 => Tap { first: 0, second: 0, weights: [ONE, 0] },
+        (first, _) if first as usize >= last => {
+            Tap { first: last, second: last, weights: [ONE, 0] }
+        }
         (first, fraction) => {
             let first = first as usize;
-            Tap {
-                first,
-                second: first + 1,
-                weights: weights(fraction),
-            }
+            Tap { first, second: first + 1, weights: weights(fraction) }
         }
     }
 }
@@ -152,47 +135,24 @@ mod tests {
 
     #[test]
     fn resizing_equals_opencvs_to_the_bit() {
-        let cases = [
-            ((96, 96), (289, 331)),
-            ((96, 96), (61, 75)),
-            ((200, 173), (96, 96)),
-        ];
+        let cases = [((96, 96), (289, 331)), ((96, 96), (61, 75)), ((200, 173), (96, 96))];
         for ((source_width, source_height), (width, height)) in cases {
             let source = fixture(&format!("resize_{source_width}x{source_height}.bgr"));
-            let wanted = fixture(&format!(
-                "resize_{source_width}x{source_height}_to_{width}x{height}.bgr"
-            ));
-            let whole = FaceBox {
-                left: 0,
-                top: 0,
-                right: width,
-                bottom: height,
-            };
+            let wanted =
+                fixture(&format!("resize_{source_width}x{source_height}_to_{width}x{height}.bgr"));
+            let whole = FaceBox { left: 0, top: 0, right: width, bottom: height };
             let mut actual = vec![0; width * height * 3];
             Resizer::new(source_width, source_height, width, height, whole)
                 .resize(&source, &mut actual);
-            assert!(
-                actual == wanted,
-                "{source_width}x{source_height} to {width}x{height}"
-            );
+            assert!(actual == wanted, "{source_width}x{source_height} to {width}x{height}");
         }
     }
 
     #[test]
     fn a_part_equals_the_same_part_of_the_whole() {
         let source = fixture("resize_96x96.bgr");
-        let whole = FaceBox {
-            left: 0,
-            top: 0,
-            right: 50,
-            bottom: 40,
-        };
-        let part = FaceBox {
-            left: 7,
-            top: 11,
-            right: 30,
-            bottom: 40,
-        };
+        let whole = FaceBox { left: 0, top: 0, right: 50, bottom: 40 };
+        let part = FaceBox { left: 7, top: 11, right: 30, bottom: 40 };
         let mut all = vec![0; 50 * 40 * 3];
         Resizer::new(96, 96, 50, 40, whole).resize(&source, &mut all);
         let mut some = vec![0; part.width() * part.height() * 3];

@@ -5,19 +5,12 @@ use super::*;
 const SIZE: usize = 96;
 
 fn photo(width: usize, height: usize) -> Picture {
-    let rgb = (0..width * height * 3)
-        .map(|n| (n.wrapping_mul(2_654_435_761) >> 7) as u8)
-        .collect();
+    let rgb = (0..width * height * 3).map(|n| (n.wrapping_mul(2_654_435_761) >> 7) as u8).collect();
     Picture { width, height, rgb }
 }
 
 fn face_box() -> FaceBox {
-    FaceBox {
-        left: 21,
-        top: 33,
-        right: 142,
-        bottom: 176,
-    }
+    FaceBox { left: 21, top: 33, right: 142, bottom: 176 }
 }
 
 fn mouth(value: u8) -> Vec<u8> {
@@ -39,12 +32,7 @@ fn parity_mode_pastes_the_resized_mouth_over_the_whole_rectangle() {
     let (_, frame, _) = compose(&photo, Paste::Parity, &mouth);
     // The same by way of a whole picture: resize, overwrite, convert.
     let box_ = face_box();
-    let whole = FaceBox {
-        left: 0,
-        top: 0,
-        right: box_.width(),
-        bottom: box_.height(),
-    };
+    let whole = FaceBox { left: 0, top: 0, right: box_.width(), bottom: box_.height() };
     let mut resized = vec![0; box_.width() * box_.height() * 3];
     Resizer::new(SIZE, SIZE, box_.width(), box_.height(), whole).resize(&mouth, &mut resized);
     let mut pasted = photo.clone();
@@ -72,10 +60,7 @@ fn only_the_painted_rectangle_changes() {
                     && (painted.top..painted.bottom).contains(&y);
                 let at = y * base.width + x;
                 let same = frame.planes[at] == base.planes[at];
-                assert!(
-                    same || inside,
-                    "pixel ({x}, {y}) changed outside {painted:?}"
-                );
+                assert!(same || inside, "pixel ({x}, {y}) changed outside {painted:?}");
                 changed += usize::from(!same);
             }
         }
@@ -99,19 +84,12 @@ fn the_feather_mask_leaves_nose_and_box_edges_alone_and_covers_the_mouth() {
     assert_eq!(share(0.5, 0.45), 0);
     assert_eq!(share(0.02, 0.73), 0);
     assert_eq!(share(0.98, 0.73), 0);
-    assert!(
-        (1..255).contains(&share(0.5, 0.95)),
-        "the chin's edge is soft"
-    );
+    assert!((1..255).contains(&share(0.5, 0.95)), "the chin's edge is soft");
 }
 
 #[test]
 fn a_mouth_equal_to_the_photo_changes_nothing() {
-    let grey = Picture {
-        width: 160,
-        height: 180,
-        rgb: vec![120; 160 * 180 * 3],
-    };
+    let grey = Picture { width: 160, height: 180, rgb: vec![120; 160 * 180 * 3] };
     let (base, frame, _) = compose(&grey, Paste::Feathered, &mouth(120));
     assert!(base == frame);
 }
@@ -119,12 +97,7 @@ fn a_mouth_equal_to_the_photo_changes_nothing() {
 #[test]
 fn a_face_at_the_photos_edge_is_composed() {
     let photo = photo(101, 101);
-    let face_box = FaceBox {
-        left: 1,
-        top: 1,
-        right: 100,
-        bottom: 100,
-    };
+    let face_box = FaceBox { left: 1, top: 1, right: 100, bottom: 100 };
     let base = yuv_from_rgb(&photo, 100, 100);
     for paste in [Paste::Feathered, Paste::Parity] {
         let patch = MouthPatch::new(&photo, face_box, paste);
@@ -143,21 +116,8 @@ fn a_cross_fade_is_the_weighted_mean() {
 
 #[test]
 fn the_crop_is_bgr() {
-    let red = Picture {
-        width: 64,
-        height: 64,
-        rgb: [255, 0, 10].repeat(64 * 64),
-    };
-    let crop = crop_face(
-        &red,
-        FaceBox {
-            left: 3,
-            top: 4,
-            right: 60,
-            bottom: 62,
-        },
-        96,
-    );
+    let red = Picture { width: 64, height: 64, rgb: [255, 0, 10].repeat(64 * 64) };
+    let crop = crop_face(&red, FaceBox { left: 3, top: 4, right: 60, bottom: 62 }, 96);
     assert_eq!(crop.bgr[..3], [10, 0, 255]);
     assert_eq!(crop.bgr.len(), 96 * 96 * 3);
 }

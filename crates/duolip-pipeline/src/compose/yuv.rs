@@ -38,11 +38,7 @@ const CHROMA_RED: [i32; 3] = [
 ];
 
 fn weigh(coefficients: [i32; 3], colour: [i32; 3], offset: i32, extra_bits: i32) -> u8 {
-    let sum: i32 = coefficients
-        .iter()
-        .zip(colour)
-        .map(|(c, value)| c * value)
-        .sum();
+    let sum: i32 = coefficients.iter().zip(colour).map(|(c, value)| c * value).sum();
     let half = HALF << extra_bits;
     (offset + ((sum + half) >> (BITS + extra_bits))).clamp(0, 255) as u8
 }
@@ -75,11 +71,7 @@ pub(super) fn paint(picture: &Picture, left: usize, top: usize, frame: &mut YuvF
         let y = top + pair * 2;
         let (luma_upper, luma_lower) = luma[y * width..(y + 2) * width].split_at_mut(width);
         let chroma_at = y / 2 * (width / 2) + left / 2;
-        let quads = upper
-            .as_chunks::<6>()
-            .0
-            .iter()
-            .zip(lower.as_chunks::<6>().0);
+        let quads = upper.as_chunks::<6>().0.iter().zip(lower.as_chunks::<6>().0);
         for (column, (a, b)) in quads.enumerate() {
             let mut sum = [0; 3];
             for (pixels, luma) in [(a, &mut *luma_upper), (b, &mut *luma_lower)] {
@@ -102,11 +94,7 @@ mod tests {
     use super::*;
 
     fn yuv_of(rgb: [u8; 3]) -> [u8; 3] {
-        let photo = Picture {
-            width: 2,
-            height: 2,
-            rgb: rgb.repeat(4),
-        };
+        let photo = Picture { width: 2, height: 2, rgb: rgb.repeat(4) };
         let planes = yuv_from_rgb(&photo, 2, 2).planes;
         assert!(planes[..4].iter().all(|&luma| luma == planes[0]));
         [planes[0], planes[4], planes[5]]
@@ -123,23 +111,8 @@ mod tests {
 
     #[test]
     fn an_odd_photo_loses_its_last_row_and_column() {
-        let photo = Picture {
-            width: 5,
-            height: 3,
-            rgb: vec![200; 45],
-        };
+        let photo = Picture { width: 5, height: 3, rgb: vec![200; 45] };
         let frame = yuv_from_rgb(&photo, 4, 2);
-        assert_eq!(
-            frame,
-            yuv_from_rgb(
-                &Picture {
-                    width: 4,
-                    height: 2,
-                    rgb: vec![200; 24]
-                },
-                4,
-                2
-            )
-        );
+        assert_eq!(frame, yuv_from_rgb(&Picture { width: 4, height: 2, rgb: vec![200; 24] }, 4, 2));
     }
 }

@@ -3,10 +3,7 @@
 use super::*;
 
 fn assert_close(actual: f64, wanted: f64, tolerance: f64, what: &str) {
-    assert!(
-        (actual - wanted).abs() <= tolerance,
-        "{what}: {actual} instead of {wanted}"
-    );
+    assert!((actual - wanted).abs() <= tolerance, "{what}: {actual} instead of {wanted}");
 }
 
 #[test]
@@ -30,30 +27,13 @@ fn the_edges_are_on_the_slaney_scale() {
 #[test]
 fn the_filterbank_has_slaney_area_normalisation() {
     let bank = &ANALYSIS.filterbank;
-    assert_eq!(
-        bank.iter()
-            .map(|filter| filter.weights.len())
-            .sum::<usize>(),
-        739
-    );
+    assert_eq!(bank.iter().map(|filter| filter.weights.len()).sum::<usize>(), 739);
     assert!(bank.iter().all(|filter| !filter.weights.is_empty()));
-    let sum: f64 = bank
-        .iter()
-        .flat_map(|filter| &filter.weights)
-        .map(|&w| f64::from(w))
-        .sum();
+    let sum: f64 = bank.iter().flat_map(|filter| &filter.weights).map(|&w| f64::from(w)).sum();
     assert_close(sum, 3.999_497_82, 1e-6, "sum of all weights");
     let rows: [(usize, usize, &[f64]); 2] = [
-        (
-            0,
-            3,
-            &[0.003_869_59, 0.019_347_96, 0.020_812_45, 0.005_334_08],
-        ),
-        (
-            1,
-            5,
-            &[0.007_006_94, 0.022_485_31, 0.017_675_1, 0.002_196_73],
-        ),
+        (0, 3, &[0.003_869_59, 0.019_347_96, 0.020_812_45, 0.005_334_08]),
+        (1, 5, &[0.007_006_94, 0.022_485_31, 0.017_675_1, 0.002_196_73]),
     ];
     for (row, first_bin, weights) in rows {
         assert_eq!(bank[row].first_bin, first_bin);
@@ -64,12 +44,7 @@ fn the_filterbank_has_slaney_area_normalisation() {
     }
     let greatest = bank[79].weights.iter().copied().fold(0.0, f32::max);
     assert_eq!(bank[79].weights.len(), 27);
-    assert_close(
-        f64::from(greatest),
-        0.003_635_34,
-        1e-8,
-        "greatest weight of the last row",
-    );
+    assert_close(f64::from(greatest), 0.003_635_34, 1e-8, "greatest weight of the last row");
 }
 
 fn golden(name: &str) -> (Speech, Vec<f32>) {
@@ -82,12 +57,7 @@ fn golden(name: &str) -> (Speech, Vec<f32>) {
         .map(|&bytes| f32::from(i16::from_le_bytes(bytes)) / 32768.0)
         .collect();
     let mel = read("f32");
-    let mel = mel
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|&bytes| f32::from_le_bytes(bytes))
-        .collect();
+    let mel = mel.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
     (Speech::new(samples, SampleRate::MEL).unwrap(), mel)
 }
 
@@ -97,12 +67,8 @@ fn the_spectrogram_equals_librosas_within_a_thousandth() {
         let (speech, wanted) = golden(name);
         let mel = mel_from_speech(&speech).unwrap();
         assert_eq!(mel.values().len(), wanted.len(), "{name}");
-        let error = mel
-            .values()
-            .iter()
-            .zip(&wanted)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
+        let error =
+            mel.values().iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(error < 1e-3, "{name}: greatest difference {error}");
     }
 }
@@ -127,9 +93,7 @@ fn one_sample_has_a_spectrogram_and_a_whole_window() {
 
 #[test]
 fn windows_start_where_wav2lips_do() {
-    let starts: Vec<_> = (0..6)
-        .map(|frame| window_start(frame, FrameRate::DEFAULT))
-        .collect();
+    let starts: Vec<_> = (0..6).map(|frame| window_start(frame, FrameRate::DEFAULT)).collect();
     assert_eq!(starts, [0, 3, 6, 9, 12, 16]);
 }
 

@@ -38,10 +38,7 @@ impl Painters {
 
     /// The plan deals chunks to the job's own models only, so the look is always there.
     fn of(&self, look: Look) -> Result<&Arc<dyn LipSync>, LipSyncError> {
-        self.0
-            .iter()
-            .find(|model| model.look() == look)
-            .ok_or(LipSyncError::SessionEnded { look })
+        self.0.iter().find(|model| model.look() == look).ok_or(LipSyncError::SessionEnded { look })
     }
 }
 
@@ -71,9 +68,7 @@ impl ChunkRender {
     pub(super) fn run(self) -> Result<Rendered, JobError> {
         let started = Instant::now();
         let mut times = Times::default();
-        let path = self
-            .folder
-            .file(&format!("segment-{:02}.mp4", self.chunk.index));
+        let path = self.folder.file(&format!("segment-{:02}.mp4", self.chunk.index));
         let mut writer = self
             .encoder
             .begin_segment(self.chunk.index, &path, self.settings, &self.cancel)
@@ -94,10 +89,7 @@ impl ChunkRender {
     }
 
     fn frames(&self, writer: &mut dyn SegmentWriter, times: &mut Times) -> Result<(), JobError> {
-        let painter = self
-            .painters
-            .of(self.chunk.look)
-            .map_err(JobError::at(Stage::LipSync))?;
+        let painter = self.painters.of(self.chunk.look).map_err(JobError::at(Stage::LipSync))?;
         let mut fades = self.begin_fades()?;
         let mut composer =
             Composer::new(&self.avatar.base, &self.avatar.patch, painter.input_size());
@@ -122,8 +114,7 @@ impl ChunkRender {
                 for fade in &mut fades {
                     fade.mix_into(frame, &mut buffer, &self.avatar, times)?;
                 }
-                self.observer
-                    .composed(self.chunk.index, frame, &buffer.planes);
+                self.observer.composed(self.chunk.index, frame, &buffer.planes);
                 clocked(&mut times.encode, || writer.write(buffer))
                     .map_err(JobError::at(Stage::Encode))?;
             }
@@ -133,15 +124,9 @@ impl ChunkRender {
     /// Asks the neighbours' models for the frames in which they are mixed in.
     fn begin_fades(&self) -> Result<Vec<FadeRender>, JobError> {
         let fades = self.chunk.fades.iter().map(|fade| {
-            let painter = self
-                .painters
-                .of(fade.look)
-                .map_err(JobError::at(Stage::LipSync))?;
+            let painter = self.painters.of(fade.look).map_err(JobError::at(Stage::LipSync))?;
             let pending = self.ask(painter.as_ref(), fade.frames.clone())?;
-            Ok(FadeRender {
-                fade: fade.clone(),
-                mouths: FadeMouths::Pending(Some(pending)),
-            })
+            Ok(FadeRender { fade: fade.clone(), mouths: FadeMouths::Pending(Some(pending)) })
         });
         fades.collect()
     }
@@ -161,15 +146,9 @@ impl ChunkRender {
         })?;
         let mut mel_windows = Vec::with_capacity(frames.len() * WINDOW_VALUES);
         for frame in frames {
-            self.mel
-                .append_window(frame, self.settings.frame_rate, &mut mel_windows);
+            self.mel.append_window(frame, self.settings.frame_rate, &mut mel_windows);
         }
-        painter
-            .submit(MouthBatch {
-                mel_windows,
-                face: Arc::clone(face),
-            })
-            .map_err(at)
+        painter.submit(MouthBatch { mel_windows, face: Arc::clone(face) }).map_err(at)
     }
 }
 

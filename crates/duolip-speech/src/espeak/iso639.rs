@@ -31,9 +31,7 @@ const CODES: [(&str, &str); 112] = [
 
 /// The code of two letters for `code`; `code` itself when it has none.
 pub(super) fn two_letter_code(code: &str) -> &str {
-    CODES
-        .binary_search_by_key(&code, |&(three, _)| three)
-        .map_or(code, |at| CODES[at].1)
+    CODES.binary_search_by_key(&code, |&(three, _)| three).map_or(code, |at| CODES[at].1)
 }
 
 #[cfg(test)]

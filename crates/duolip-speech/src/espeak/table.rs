@@ -59,10 +59,7 @@ mod tests {
         let line =
             " 5  en-gb-x-rp      --/M      English_(RP) gmw/en-GB-x-rp       (en-gb 4)(en 5)";
         let row = rows(line).next().unwrap();
-        assert_eq!(
-            (row.priority, row.language, row.name),
-            (5, "en-gb-x-rp", "English_(RP)")
-        );
+        assert_eq!((row.priority, row.language, row.name), (5, "en-gb-x-rp", "English_(RP)"));
         assert_eq!(row.file, "gmw/en-GB-x-rp");
         assert_eq!(row.others, [("en-gb", 4), ("en", 5)]);
     }

@@ -12,11 +12,7 @@ fn engine() -> EspeakSynthesizer {
 }
 
 fn utterance(text: &str, language: &str) -> Utterance {
-    Utterance {
-        text: text.to_owned(),
-        language: language.to_owned(),
-        voice: None,
-    }
+    Utterance { text: text.to_owned(), language: language.to_owned(), voice: None }
 }
 
 /// Speaks in a job folder of its own, and sees to it that nothing stays there.
@@ -29,29 +25,18 @@ fn speak(utterance: &Utterance, limit_seconds: u32) -> Result<Speech, SpeechErro
 }
 
 fn seconds(text: &str) -> f64 {
-    speak(&utterance(text, "en"), LIMIT_SECONDS)
-        .unwrap()
-        .seconds()
+    speak(&utterance(text, "en"), LIMIT_SECONDS).unwrap().seconds()
 }
 
 #[test]
 fn russian_and_english_are_spoken_as_they_come_from_the_engine() {
-    for (language, text) in [
-        ("ru", "Привет, мир!"),
-        ("ru-RU", "Привет, мир!"),
-        ("en", "Hello, world!"),
-    ] {
+    for (language, text) in
+        [("ru", "Привет, мир!"), ("ru-RU", "Привет, мир!"), ("en", "Hello, world!")]
+    {
         let speech = speak(&utterance(text, language), LIMIT_SECONDS).unwrap();
         assert_eq!(speech.rate.hz(), 22_050);
-        assert!(
-            (0.5..3.0).contains(&speech.seconds()),
-            "{language}: {} s",
-            speech.seconds()
-        );
-        let peak = speech
-            .samples
-            .iter()
-            .fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+        assert!((0.5..3.0).contains(&speech.seconds()), "{language}: {} s", speech.seconds());
+        let peak = speech.samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
         assert!((0.1..=1.0).contains(&peak), "{language}: {peak}");
     }
 }
@@ -60,17 +45,12 @@ fn russian_and_english_are_spoken_as_they_come_from_the_engine() {
 fn the_engine_tells_its_version_languages_and_voices() {
     let engine = engine();
     assert!(
-        engine
-            .version()
-            .starts_with(|digit: char| digit.is_ascii_digit()),
+        engine.version().starts_with(|digit: char| digit.is_ascii_digit()),
         "{}",
         engine.version()
     );
     for language in ["en", "en-us", "ru"] {
-        assert!(
-            engine.languages().any(|known| known == language),
-            "{language}"
-        );
+        assert!(engine.languages().any(|known| known == language), "{language}");
     }
     assert!(engine.voices().any(|voice| voice == "f2"));
 }
@@ -92,19 +72,13 @@ fn every_language_that_is_listed_speaks() {
 #[test]
 fn a_voice_is_heard_whatever_the_case_of_its_name() {
     let spoken_by = |voice: Option<&str>| {
-        let utterance = Utterance {
-            voice: voice.map(str::to_owned),
-            ..utterance("One, two.", "en")
-        };
+        let utterance =
+            Utterance { voice: voice.map(str::to_owned), ..utterance("One, two.", "en") };
         speak(&utterance, LIMIT_SECONDS).unwrap().samples.len()
     };
     assert_eq!(spoken_by(Some("annie")), spoken_by(Some("Annie")));
     assert_ne!(spoken_by(Some("annie")), spoken_by(None));
-    assert_eq!(
-        spoken_by(Some("FEMALE2")),
-        spoken_by(None),
-        "f2 is the default"
-    );
+    assert_eq!(spoken_by(Some("FEMALE2")), spoken_by(None), "f2 is the default");
 }
 
 #[test]
@@ -151,40 +125,28 @@ fn ten_kilobytes_of_text_are_spoken_to_the_end() {
     let once = seconds(sentence);
     let all = seconds(&text);
     let expected = once * (10_000 / sentence.len()) as f64;
-    assert!(
-        (0.8..1.1).contains(&(all / expected)),
-        "{all} s for {expected} s"
-    );
+    assert!((0.8..1.1).contains(&(all / expected)), "{all} s for {expected} s");
 }
 
 #[test]
 fn speech_over_the_limit_is_cut_off_without_being_made() {
     let text = "The quick brown fox. ".repeat(50_000);
     let error = speak(&utterance(&text, "en"), 2).unwrap_err();
-    assert!(
-        matches!(error, SpeechError::TooLong { limit_seconds: 2 }),
-        "{error}"
-    );
+    assert!(matches!(error, SpeechError::TooLong { limit_seconds: 2 }), "{error}");
 }
 
 #[test]
 fn text_in_which_nothing_can_be_said_is_refused() {
     for text in ["", " \n\t ", "...", "\0", "\u{e041}"] {
         let error = speak(&utterance(text, "ru"), LIMIT_SECONDS).unwrap_err();
-        assert!(
-            matches!(error, SpeechError::NothingToSay),
-            "{text:?}: {error}"
-        );
+        assert!(matches!(error, SpeechError::NothingToSay), "{text:?}: {error}");
     }
 }
 
 #[test]
 fn emoji_and_foreign_letters_are_taken() {
     for text in ["😀", "你好", "Größe", "a\u{0}b"] {
-        assert!(
-            speak(&utterance(text, "en"), LIMIT_SECONDS).is_ok(),
-            "{text:?}"
-        );
+        assert!(speak(&utterance(text, "en"), LIMIT_SECONDS).is_ok(), "{text:?}");
     }
 }
 
@@ -199,9 +161,7 @@ fn cancellation_stops_a_speech_of_hours() {
             std::thread::sleep(Duration::from_millis(100));
             cancel.cancel();
         });
-        engine()
-            .synthesize(&utterance(&text, "en"), 1_000_000, &folder, &cancel)
-            .unwrap_err()
+        engine().synthesize(&utterance(&text, "en"), 1_000_000, &folder, &cancel).unwrap_err()
     });
     assert!(matches!(error, SpeechError::Cancelled), "{error}");
 }
@@ -209,10 +169,7 @@ fn cancellation_stops_a_speech_of_hours() {
 #[test]
 fn a_missing_program_is_answered_with_how_to_install_it() {
     let program = Path::new("/nowhere/espeak-ng").to_owned();
-    let settings = EspeakSettings {
-        program,
-        ..EspeakSettings::default()
-    };
+    let settings = EspeakSettings { program, ..EspeakSettings::default() };
     let error = EspeakSynthesizer::new(settings).unwrap_err();
     assert!(matches!(error, EspeakError::Missing { .. }));
     let text = error.to_string();
@@ -224,41 +181,18 @@ fn a_missing_program_is_answered_with_how_to_install_it() {
 
 #[test]
 fn another_program_is_not_taken_for_the_engine() {
-    let settings = EspeakSettings {
-        program: "true".into(),
-        ..EspeakSettings::default()
-    };
-    assert!(matches!(
-        EspeakSynthesizer::new(settings),
-        Err(EspeakError::NoLanguages { .. })
-    ));
-    let settings = EspeakSettings {
-        program: "false".into(),
-        ..EspeakSettings::default()
-    };
-    assert!(matches!(
-        EspeakSynthesizer::new(settings),
-        Err(EspeakError::Broken { .. })
-    ));
+    let settings = EspeakSettings { program: "true".into(), ..EspeakSettings::default() };
+    assert!(matches!(EspeakSynthesizer::new(settings), Err(EspeakError::NoLanguages { .. })));
+    let settings = EspeakSettings { program: "false".into(), ..EspeakSettings::default() };
+    assert!(matches!(EspeakSynthesizer::new(settings), Err(EspeakError::Broken { .. })));
 }
 
 #[test]
 fn wrong_settings_are_refused_by_value() {
-    let settings = EspeakSettings {
-        words_per_minute: 1000,
-        ..EspeakSettings::default()
-    };
+    let settings = EspeakSettings { words_per_minute: 1000, ..EspeakSettings::default() };
     let error = EspeakSynthesizer::new(settings).unwrap_err().to_string();
-    assert!(
-        error.contains("1000") && error.contains("80 to 450"),
-        "{error}"
-    );
-    let settings = EspeakSettings {
-        default_voice: Some("f99".into()),
-        ..EspeakSettings::default()
-    };
-    assert!(matches!(
-        EspeakSynthesizer::new(settings),
-        Err(EspeakError::DefaultVoice(_))
-    ));
+    assert!(error.contains("1000") && error.contains("80 to 450"), "{error}");
+    let settings =
+        EspeakSettings { default_voice: Some("f99".into()), ..EspeakSettings::default() };
+    assert!(matches!(EspeakSynthesizer::new(settings), Err(EspeakError::DefaultVoice(_))));
 }

@@ -37,9 +37,6 @@ mod tests {
 
     #[test]
     fn commands_lose_their_mark_and_text_keeps_its_lines() {
-        assert_eq!(
-            without_markup("a\u{1}300S\u{e041}\r\n\tб <&> -😀"),
-            "a 300S  \n\tб <&> -😀"
-        );
+        assert_eq!(without_markup("a\u{1}300S\u{e041}\r\n\tб <&> -😀"), "a 300S  \n\tб <&> -😀");
     }
 }

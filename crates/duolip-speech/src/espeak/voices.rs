@@ -26,14 +26,9 @@ impl Voices {
             .collect();
         let mut by_name = BTreeMap::new();
         // File names first: a voice's name may not take another voice's file name away.
-        let names = variants
-            .iter()
-            .map(|&(_, file)| (file, file))
-            .chain(variants.iter().copied());
+        let names = variants.iter().map(|&(_, file)| (file, file)).chain(variants.iter().copied());
         for (name, file) in names {
-            by_name
-                .entry(name.to_lowercase())
-                .or_insert_with(|| file.to_owned());
+            by_name.entry(name.to_lowercase()).or_insert_with(|| file.to_owned());
         }
         let mut files: Vec<_> = variants.iter().map(|&(_, file)| file.to_owned()).collect();
         files.sort_unstable_by_key(|file| file.to_lowercase());
@@ -46,13 +41,9 @@ impl Voices {
 
     /// The file of `voice`, which may be the file's name or the voice's own, in any case.
     pub(super) fn file(&self, voice: &str) -> Result<&str, SpeechError> {
-        self.by_name
-            .get(&voice.to_lowercase())
-            .map(String::as_str)
-            .ok_or_else(|| SpeechError::UnknownVoice {
-                voice: voice.to_owned(),
-                known: self.files.join(", "),
-            })
+        self.by_name.get(&voice.to_lowercase()).map(String::as_str).ok_or_else(|| {
+            SpeechError::UnknownVoice { voice: voice.to_owned(), known: self.files.join(", ") }
+        })
     }
 }
 

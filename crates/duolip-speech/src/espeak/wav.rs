@@ -44,10 +44,7 @@ pub(super) fn speech_from_wav(wav: &[u8]) -> Result<Speech, SpeechError> {
     if wav.is_empty() {
         return Err(SpeechError::NothingToSay);
     }
-    let engine = |source| SpeechError::Engine {
-        program: ENGINE,
-        source,
-    };
+    let engine = |source| SpeechError::Engine { program: ENGINE, source };
     let reader = WavReader::new(wav).map_err(|error| engine(error.into()))?;
     let found = reader.spec();
     let rate = SampleRate::new(found.sample_rate)
@@ -90,20 +87,14 @@ mod tests {
     #[test]
     fn silence_is_no_speech() {
         for silence in [vec![], wav(22_050, &[]), wav(22_050, &[0, 1, -1])] {
-            assert!(matches!(
-                speech_from_wav(&silence),
-                Err(SpeechError::NothingToSay)
-            ));
+            assert!(matches!(speech_from_wav(&silence), Err(SpeechError::NothingToSay)));
         }
     }
 
     #[test]
     fn audio_of_another_kind_is_a_fault_of_the_engine() {
         for strange in [wav(16_000, &[16_384]), b"not a wav".to_vec()] {
-            assert!(matches!(
-                speech_from_wav(&strange),
-                Err(SpeechError::Engine { .. })
-            ));
+            assert!(matches!(speech_from_wav(&strange), Err(SpeechError::Engine { .. })));
         }
     }
 }

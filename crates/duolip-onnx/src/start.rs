@@ -1,0 +1,106 @@
+//! The start of a session on its owner thread: load, warm up, say how it went, serve.
+//!
+//! Decides which execution provider a session runs on.
+
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
+
+use ort::ep::ExecutionProvider as _;
+
+use crate::library::OnnxRuntime;
+use crate::model::LipSyncModel;
+use crate::network::{Device, Network};
+use crate::owner::{Request, serve};
+use crate::provider::{ExecutionProvider, ProviderInUse};
+use crate::session::{SessionError, SessionFacts, SessionSettings};
+
+/// The owner thread, from beginning to end.
+pub(crate) fn own(
+    model: &LipSyncModel,
+    settings: &SessionSettings,
+    runtime: &OnnxRuntime,
+    started: &SyncSender<Result<SessionFacts, SessionError>>,
+    requests: &Receiver<Request>,
+) {
+    match start(model, settings, runtime) {
+        Ok((mut network, facts)) => {
+            tracing::info!(
+                look = %model.look,
+                model = model.name(),
+                provider = %facts.provider,
+                input_size = facts.input_size,
+                batch_size = facts.batch_size,
+                load_ms = facts.load.as_millis(),
+                warm_up_ms = facts.warm_up.as_millis(),
+                "lip-sync model warm"
+            );
+            // When nobody waits for the session any more, the queue is closed as well.
+            let _ = started.send(Ok(facts));
+            serve(model.look, &mut network, requests);
+        }
+        Err(error) => {
+            let _ = started.send(Err(error));
+        }
+    }
+}
+
+/// Starts the network on the provider asked for.
+fn start(
+    model: &LipSyncModel,
+    settings: &SessionSettings,
+    runtime: &OnnxRuntime,
+) -> Result<(Network, SessionFacts), SessionError> {
+    let on = |device, provider| start_on(model, settings, runtime, device, provider);
+    let on_cpu = |reason| on(Device::Cpu, ProviderInUse::Cpu { reason });
+    let on_cuda = || on(Device::Cuda, ProviderInUse::Cuda);
+    match settings.provider {
+        ExecutionProvider::Cpu => on_cpu(None),
+        ExecutionProvider::Cuda => on_cuda(),
+        ExecutionProvider::Auto => match on_cuda() {
+            Ok(warm) => Ok(warm),
+            Err(error @ SessionError::Model(_)) => Err(error),
+            Err(error) => {
+                let reason = reason(&error);
+                // A library without CUDA is how a machine without a GPU is meant to be set up.
+                if ort::ep::CUDA::is_available().unwrap_or(true) {
+                    tracing::warn!(look = %model.look, reason, "CUDA failed; running on the CPU");
+                } else {
+                    tracing::info!(look = %model.look, reason, "running on the CPU");
+                }
+                on_cpu(Some(reason))
+            }
+        },
+    }
+}
+
+fn start_on(
+    model: &LipSyncModel,
+    settings: &SessionSettings,
+    runtime: &OnnxRuntime,
+    device: Device,
+    provider: ProviderInUse,
+) -> Result<(Network, SessionFacts), SessionError> {
+    let begin = Instant::now();
+    let mut network = Network::load(model, settings, device, runtime)?;
+    let load = begin.elapsed();
+    network
+        .warm_up()
+        .map_err(|source| SessionError::WarmUp { file: model.graph_file.clone(), source })?;
+    let facts = SessionFacts {
+        provider,
+        input_size: network.input_size(),
+        batch_size: network.batch_size(),
+        load,
+        warm_up: begin.elapsed().saturating_sub(load),
+    };
+    Ok((network, facts))
+}
+
+/// The innermost cause of `error`, as one sentence without its full stop.
+fn reason(error: &SessionError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string().trim().trim_end_matches('.').to_owned()
+}

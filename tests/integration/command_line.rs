@@ -1,0 +1,176 @@
+//! The programs as processes: exit codes, files, signals.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::media::{Probe, wav};
+use crate::server::{Folders, program, root};
+
+/// `duolip` in a folder of its own, with the repository's models and avatars.
+fn duolip(folders: &Folders, arguments: &[&str]) -> Output {
+    Command::new(program("duolip"))
+        .args(arguments)
+        .current_dir(folders.cache.path())
+        .env("DUOLIP_DATA_DIR", root())
+        .env("DUOLIP_WORK_DIR", folders.work.path())
+        .env("DUOLIP_CACHE_DIR", folders.cache.path())
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn path(folders: &Folders, name: &str) -> String {
+    folders.cache.path().join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn render_writes_the_video_and_its_statistics_and_nothing_else() {
+    let folders = Folders::new();
+    let (speech, video) = (path(&folders, "speech.wav"), path(&folders, "new/video.mp4"));
+    std::fs::write(&speech, wav(16_000 * 2, 16_000)).unwrap();
+    let output =
+        duolip(&folders, &["render", "--audio", &speech, "--num-workers", "2", "--output", &video]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    for line in ["speech", "mel", "plan", "chunk 0", "chunk 1", "concat", "real-time factor"] {
+        assert!(said.contains(line), "{said}");
+    }
+    Probe::file(Path::new(&video)).assert_exact(16_000 * 2, 16_000);
+    assert_eq!(folders.jobs(), 0);
+    let beside = std::fs::read_dir(Path::new(&video).parent().unwrap()).unwrap().count();
+    assert_eq!(beside, 1, "a temporary file was left beside the video");
+}
+
+#[test]
+fn exit_codes_are_those_of_the_error_table() {
+    let folders = Folders::new();
+    let video = path(&folders, "video.mp4");
+    let render = |more: &[&str]| {
+        let arguments = [&["render", "--output", &video], more].concat();
+        let output = duolip(&folders, &arguments);
+        (output.status.code(), stderr(&output))
+    };
+    for (arguments, code, words) in [
+        (&["--text", ""][..], 65, "nothing to say"),
+        (&["--text", "Hi", "--language", "xx"], 65, "\"xx\" is unknown"),
+        (&["--text", "Hi", "--num-workers", "17"], 65, "num_workers is 17"),
+        (&["--text", "Hi", "--avatar", "nobody"], 66, "nobody"),
+        (&["--audio", "/nowhere.wav"], 66, "/nowhere.wav"),
+        (&["--text", "Hi", "--checkpoint-gan", "/nowhere"], 69, "/nowhere"),
+        (&["--text", "Hi", "--batch-size", "none"], 64, "none"),
+        (&["--text", "Hi", "--work-dir", "/nowhere"], 64, "DUOLIP_WORK_DIR"),
+        (&["--text", "Hi", "--models", "gun"], 64, "gun"),
+        (&["--text", "Hi", "--audio", "a.wav"], 64, "--audio"),
+    ] {
+        let (actual, said) = render(arguments);
+        assert_eq!(actual, Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+    assert!(!Path::new(&video).exists(), "a failed render left a file");
+    assert_eq!(folders.jobs(), 0);
+}
+
+#[test]
+fn a_failing_ffmpeg_is_reported_with_its_exit_status_and_last_words() {
+    let folders = Folders::new();
+    let ffmpeg = path(&folders, "ffmpeg");
+    std::fs::write(&ffmpeg, "#!/bin/sh\necho 'no codec today' >&2\nexit 3\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&ffmpeg, executable).unwrap();
+    let video = path(&folders, "video.mp4");
+    let output = duolip(&folders, &["render", "--text", "Hi", "--ffmpeg", &ffmpeg, "-o", &video]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(70), "{said}");
+    assert!(said.contains("exit status: 3") && said.contains("no codec today"), "{said}");
+    assert_eq!(folders.jobs(), 0);
+}
+
+#[test]
+fn the_doctor_finds_everything_here_and_names_what_is_missing() {
+    let folders = Folders::new();
+    let output = duolip(&folders, &["doctor"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    for name in ["onnxruntime", "model gan", "model nogan", "avatar anna", "espeak-ng", "ffmpeg"] {
+        let line = said.lines().find(|line| line.starts_with(name));
+        assert!(line.is_some_and(|line| line.contains(" ok ")), "{name}: {said}");
+    }
+    let output = duolip(&folders, &["doctor", "--checkpoint-nogan", "/nowhere"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(said.contains("/nowhere") && said.contains("CHECKPOINT_PATH_NOGAN"), "{said}");
+}
+
+#[test]
+fn the_env_file_is_read_and_a_variable_that_is_set_wins() {
+    let folders = Folders::new();
+    std::fs::write(folders.cache.path().join(".env"), "DUOLIP_DEFAULT_AVATAR=from-the-file\n")
+        .unwrap();
+    let video = path(&folders, "video.mp4");
+    let output = duolip(&folders, &["render", "--text", "Hi", "--output", &video]);
+    assert_eq!(output.status.code(), Some(66));
+    assert!(stderr(&output).contains("from-the-file"), "{}", stderr(&output));
+    let output = Command::new(program("duolip"))
+        .args(["render", "--text", "Hi", "--output", &video])
+        .current_dir(folders.cache.path())
+        .env("DUOLIP_DATA_DIR", root())
+        .env("DUOLIP_DEFAULT_AVATAR", "from-the-shell")
+        .output()
+        .unwrap();
+    assert!(stderr(&output).contains("from-the-shell"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_server_refuses_a_wrong_configuration_before_it_opens_a_port() {
+    let run = |name: &str, value: &str| {
+        let output = Command::new(program("duolip-http")).env(name, value).output().unwrap();
+        (output.status.code(), stderr(&output))
+    };
+    for (name, value) in [
+        ("PORT", "seventy"),
+        ("DUOLIP_BATCH_SIZE", "0"),
+        ("DUOLIP_EXECUTION_PROVIDER", "tpu"),
+        ("DUOLIP_WORK_DIR", "/nowhere"),
+    ] {
+        let (code, said) = run(name, value);
+        assert_eq!(code, Some(64), "{name}={value}: {said}");
+        assert!(said.contains(value), "{name}={value}: {said}");
+    }
+}
+
+#[test]
+fn a_server_told_to_stop_finishes_the_job_it_has() {
+    let folders = Folders::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = Command::new(program("duolip-http"))
+        .env("PORT", port.to_string())
+        .env("DUOLIP_DATA_DIR", root())
+        .env("DUOLIP_WORK_DIR", folders.work.path())
+        .env("DUOLIP_CACHE_DIR", folders.cache.path())
+        .spawn()
+        .unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let status = runtime.block_on(async {
+        let url = format!("http://127.0.0.1:{port}");
+        while reqwest::get(format!("{url}/ping")).await.map_or(0, |r| r.status().as_u16()) != 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        let audio = reqwest::multipart::Part::bytes(wav(16_000 * 20, 16_000)).file_name("a.wav");
+        let form = reqwest::multipart::Form::new().part("audio", audio);
+        let request = reqwest::Client::new().post(format!("{url}/api/generate")).multipart(form);
+        let running = tokio::spawn(request.send());
+        folders.wait_for_jobs(1).await;
+        let killed = Command::new("kill").args(["-TERM", &server.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+        let response = running.await.unwrap().unwrap();
+        let status = response.status();
+        Probe::bytes(&response.bytes().await.unwrap()).assert_exact(16_000 * 20, 16_000);
+        status
+    });
+    assert_eq!(status, 200);
+    assert!(server.wait().unwrap().success());
+    assert_eq!(folders.jobs(), 0);
+}

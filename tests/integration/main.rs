@@ -1,0 +1,11 @@
+//! Tests over the public surfaces: the router over real TCP, the programs as processes. Real
+//! espeak-ng, ffmpeg, ONNX Runtime and the demo pair; nothing is faked here.
+
+mod bad_input;
+mod command_line;
+mod exactness;
+mod health;
+mod http;
+mod load;
+mod media;
+mod server;
