@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
-# dev: quick to build, and the arithmetic and every dependency are optimised in it all the same.
+# dev: quick to build; our own code and the arithmetic of others are optimised in it all the same.
 # release: what is deployed; its link-time optimisation takes minutes.
 PROFILE ?= dev
 CARGO_TARGET_DIR ?= target

@@ -5,7 +5,7 @@
 #   models/training/train.sh [--work DIR]
 #
 # DIR (default target/training) keeps the virtual environment, the speech, the
-# faces and the checkpoints; a step whose result is there already is not repeated.
+# faces and the checkpoints; finished speech, faces and halves are not made again.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)

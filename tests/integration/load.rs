@@ -54,7 +54,7 @@ async fn jobs_at_the_same_time_do_not_disturb_one_another() {
         let body = json!({"audio": audio, "num_workers": 2});
         let request = reqwest::Client::new().post(server.url("/api/generate_parallel")).json(&body);
         async move {
-            let response = request.timeout(Duration::from_secs(300)).send().await.unwrap();
+            let response = request.timeout(Duration::from_mins(5)).send().await.unwrap();
             assert_eq!(response.status(), 200);
             response.bytes().await.unwrap()
         }

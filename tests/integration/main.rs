@@ -1,6 +1,8 @@
 //! Tests over the public surfaces: the router over real TCP, the programs as processes. Real
 //! espeak-ng, ffmpeg, ONNX Runtime and the demo pair; nothing is faked here.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod bad_input;
 mod command_line;
 mod exactness;

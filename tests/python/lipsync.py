@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "models/training"))
 
 from demo_pair import ruler  # noqa: E402
 from demo_pair.espeak import Phoneme, speak  # noqa: E402
-from demo_pair.mouth_track import CLOSE, OPEN, VIDEO_RATE, WIDE, mouth_track  # noqa: E402
+from demo_pair.mouth_track import CLOSE, OPEN, WIDE, mouth_track  # noqa: E402
 from demo_pair.speech import HELD_OUT_VARIANTS  # noqa: E402
 
 RULER = ruler.Ruler.load(Path(__file__).with_name("lipsync_ruler.json"))
@@ -47,7 +47,7 @@ SENTENCES = {
         "Five very old people walked slowly over the wooden bridge.",
     ),
 }
-VOICES = {"ru": ("ru+Denis", "ru+aunty"), "en": ("en-us+antonio", "en-us+shelby")}
+VOICES = {"ru": ("ru+Denis", "ru+aunty"), "en": ("en-us+antonio", "en-us+victor")}
 
 LARGEST_LAG = 5
 CLOSED_BELOW = 0.12  # an opening under this is a closed mouth
@@ -130,7 +130,9 @@ def _lag(measured, truth):
     """The shift of the picture against the speech at which they agree best, in frames."""
     inner = slice(LARGEST_LAG, len(truth) - LARGEST_LAG)
     shifts = range(-LARGEST_LAG, LARGEST_LAG + 1)
-    return max(shifts, key=lambda shift: _correlation(np.roll(measured, -shift)[inner], truth[inner]))
+    return max(
+        shifts, key=lambda shift: _correlation(np.roll(measured, -shift)[inner], truth[inner])
+    )
 
 
 def _shuffled(measured, truth):
@@ -194,7 +196,12 @@ def table(agreements):
     for model, languages in agreements.items():
         for language, a in languages.items():
             numbers = (a.opening, a.width, a.lag, a.shuffled, a.gain)
-            numbers += (a.closed_on_bilabials, a.closed_on_vowels, a.silent_opening, a.silent_movement)
+            numbers += (
+                a.closed_on_bilabials,
+                a.closed_on_vowels,
+                a.silent_opening,
+                a.silent_movement,
+            )
             cells = (f"{n:>11}" if isinstance(n, int) else f"{n:>11.3f}" for n in numbers)
             lines.append(f"{model:8}{language:8}" + "".join(cells))
     return "\n".join(lines)

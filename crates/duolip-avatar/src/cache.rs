@@ -174,3 +174,30 @@ fn avatar_from_file(
     }
     record.into_avatar(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use duolip_pipeline::picture::Picture;
+
+    /// What an avatar comes out as in format [`FORMAT`]. When this fails, prepared avatars have
+    /// changed: raise `FORMAT`, or old cache files are served, and then write the new hash here.
+    const PREPARED: &str =
+        "6e0ab40a09a621e0b6ba947c045fdff2960c82d8b98653893b5ae703c763bd6d.avatar";
+
+    #[test]
+    fn an_avatar_that_comes_out_otherwise_than_before_needs_a_new_format() {
+        let rgb = (0..120_usize * 160 * 3).map(|n| (n * n / 977 % 256) as u8).collect();
+        let photo = Picture { width: 120, height: 160, rgb };
+        let face_box = FaceBox { left: 11, top: 25, right: 102, bottom: 141 };
+        let mut hash = Sha256::new();
+        for paste in [Paste::Feathered, Paste::Parity] {
+            let avatar =
+                Avatar::prepare("a", &photo, face_box, FrameRate::DEFAULT, paste, &[96, 192]);
+            let record = Record::of(&avatar.unwrap(), Key([0; HASH_BYTES]));
+            hash.update(postcard::to_stdvec(&record).unwrap());
+        }
+        let hash = Key(hash.finalize().into()).file_name();
+        assert_eq!(hash, PREPARED);
+    }
+}

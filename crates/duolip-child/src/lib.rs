@@ -133,6 +133,7 @@ impl Child {
     }
 
     /// What a broken pipe really means: the program's own failure when it failed, else the pipe's.
+    #[must_use]
     pub fn broken_pipe(self, source: std::io::Error) -> ChildError {
         let program = self.program.clone();
         match self.finish(&CancellationToken::new()) {

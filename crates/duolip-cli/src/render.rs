@@ -79,7 +79,7 @@ fn rendered(args: RenderArgs, config: Config) -> anyhow::Result<()> {
         models,
     };
     // What can be refused is refused before a model is loaded.
-    request.clone().validate(config.job_limits()).map_err(JobError::at(Stage::Validate))?;
+    request.check(config.job_limits()).map_err(JobError::at(Stage::Validate))?;
     let engine = Engine::build(config, &request.models)?;
     let photo = PathBuf::from(&request.avatar);
     if photo.is_file() {

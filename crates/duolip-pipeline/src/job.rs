@@ -157,29 +157,14 @@ impl JobRequest {
     ///
     /// # Errors
     /// [`InvalidJob`], which names the value and the limit.
-    pub fn validate(self, limits: Limits) -> Result<Job, InvalidJob> {
-        let speech = match (self.text, self.audio) {
+    pub fn check(&self, limits: Limits) -> Result<(), InvalidJob> {
+        match (&self.text, &self.audio) {
             (None, None) => return Err(InvalidJob::NothingGiven),
             (Some(_), Some(_)) => return Err(InvalidJob::BothGiven),
-            (Some(text), None) => {
-                check_text(&text, limits.text_chars)?;
-                let Self { language, voice, .. } = self;
-                SpeechSource::Text(Utterance { text, language, voice })
-            }
-            (None, Some(audio)) => {
-                check_audio(&audio, limits.audio_bytes)?;
-                SpeechSource::Audio(audio)
-            }
-        };
-        let workers = match self.num_workers {
-            None => None,
-            Some(value) => Some(
-                usize::try_from(value)
-                    .ok()
-                    .filter(|workers| WORKERS.contains(workers))
-                    .ok_or(InvalidJob::Workers { value })?,
-            ),
-        };
+            (Some(text), None) => check_text(text, limits.text_chars)?,
+            (None, Some(audio)) => check_audio(audio, limits.audio_bytes)?,
+        }
+        self.workers()?;
         if self.models.is_empty() {
             return Err(InvalidJob::NoModels);
         }
@@ -188,14 +173,31 @@ impl JobRequest {
                 return Err(InvalidJob::ModelTwice(*look));
             }
         }
-        Ok(Job {
-            id: JobId::new(),
-            speech,
-            avatar: self.avatar,
-            workers,
-            models: self.models,
-            limits,
-        })
+        Ok(())
+    }
+
+    /// Makes a job of a request that passes [`JobRequest::check`].
+    ///
+    /// # Errors
+    /// [`InvalidJob`].
+    pub fn validate(self, limits: Limits) -> Result<Job, InvalidJob> {
+        self.check(limits)?;
+        let workers = self.workers()?;
+        let Self { text, audio, language, voice, avatar, models, .. } = self;
+        let speech = match (text, audio) {
+            (Some(text), _) => SpeechSource::Text(Utterance { text, language, voice }),
+            (None, Some(audio)) => SpeechSource::Audio(audio),
+            (None, None) => return Err(InvalidJob::NothingGiven),
+        };
+        Ok(Job { id: JobId::new(), speech, avatar, workers, models, limits })
+    }
+
+    fn workers(&self) -> Result<Option<usize>, InvalidJob> {
+        let in_range = |value| {
+            let workers = usize::try_from(value).ok().filter(|workers| WORKERS.contains(workers));
+            workers.ok_or(InvalidJob::Workers { value })
+        };
+        self.num_workers.map(in_range).transpose()
     }
 }
 

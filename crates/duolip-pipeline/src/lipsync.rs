@@ -75,7 +75,7 @@ pub struct Mouths {
 
 impl Mouths {
     /// The mouths one by one, each `[size, size, 3]`.
-    pub fn iter(&self) -> std::slice::ChunksExact<'_, u8> {
+    pub fn each(&self) -> std::slice::ChunksExact<'_, u8> {
         self.bgr.chunks_exact(self.size * self.size * 3)
     }
 }

@@ -68,6 +68,9 @@ impl Classify for MelError {
 /// # Errors
 /// [`MelError::WrongRate`] unless the speech is at 16 kHz.
 ///
+/// # Panics
+/// Never: the FFT is given the buffers that its planner made.
+///
 /// # Performance
 /// The speech is not copied: pre-emphasis and reflection happen sample by sample.
 ///

@@ -20,7 +20,7 @@ use crate::encode::SegmentSettings;
 use crate::error::{Classify, ErrorKind, JobError, Stage};
 use crate::face::Avatar;
 use crate::folder::JobFolder;
-use crate::job::{Job, SpeechSource};
+use crate::job::{Job, Limits, SpeechSource};
 use crate::lipsync::LipSync;
 use crate::mel::{MelSpectrogram, mel_from_speech};
 use crate::observe::Observer;
@@ -96,20 +96,18 @@ pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobErro
     let started = Instant::now();
     let folder = JobFolder::create_in(&stages.work_dir).map_err(JobError::at(Stage::Validate))?;
 
-    let (speech, speak) = speak(&job, stages, &folder, &cancel).await?;
+    let (speech, speak) = speak(job.speech, job.limits, stages, &folder, &cancel).await?;
     let (mel, mel_time) = mel(&speech).await?;
-    let (plan, plan_time) = timed(|| plan(&job, &speech, &mel, &cast));
+    let (plan, plan_time) = timed(|| plan(job.workers, &speech, &mel, &cast));
     cast.observer.planned(&plan.chunks);
 
-    let render_started = Instant::now();
     let audio = encode_speech(speech.clone(), stages, &folder, &cancel);
     let chunks = render_chunks(&plan, mel, &cast, stages, &folder, &cancel);
     let speech_seconds = speech.seconds();
     // From here on only the encoder holds the samples.
     drop(speech);
-    let (audio, chunks) = futures::join!(audio, chunks);
+    let (audio, (chunks, render)) = futures::join!(audio, chunks);
     let (chunks, encode_speech) = first_real_error(chunks, audio)?;
-    let render = render_started.elapsed();
 
     let (segments, chunk_statistics) = chunks.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
     let path = folder.file("video.mp4");
@@ -145,13 +143,14 @@ pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobErro
 const SPEECH_FILE: &str = "speech.m4a";
 
 async fn speak(
-    job: &Job,
+    source: SpeechSource,
+    limits: Limits,
     stages: &Stages,
     folder: &JobFolder,
     cancel: &CancellationToken,
 ) -> Result<(Speech, Duration), JobError> {
-    let limit_seconds = job.limits.speech_seconds;
-    let (source, stages) = (job.speech.clone(), stages.clone());
+    let limit_seconds = limits.speech_seconds;
+    let stages = stages.clone();
     let (folder, cancel) = (folder.clone(), cancel.clone());
     let spoken = blocking(Stage::Speak, move || {
         timed(|| match source {
@@ -178,11 +177,11 @@ async fn mel(speech: &Speech) -> Result<(Arc<MelSpectrogram>, Duration), JobErro
     Ok((mel?, time))
 }
 
-fn plan(job: &Job, speech: &Speech, mel: &MelSpectrogram, cast: &Cast) -> ChunkPlan {
+fn plan(workers: Option<usize>, speech: &Speech, mel: &MelSpectrogram, cast: &Cast) -> ChunkPlan {
     let frame_rate = cast.avatar.frame_rate;
     let frames = frame_rate.frames_for(speech.samples.len(), speech.rate);
     let looks: Vec<_> = cast.models.iter().map(|model| model.look()).collect();
-    ChunkPlan::new(frames, speech.seconds(), frame_rate, &looks, job.workers, mel)
+    ChunkPlan::new(frames, speech.seconds(), frame_rate, &looks, workers, mel)
 }
 
 async fn encode_speech(
@@ -192,16 +191,20 @@ async fn encode_speech(
     cancel: &CancellationToken,
 ) -> Result<Duration, JobError> {
     let encoder = Arc::clone(&stages.encoder);
-    let (folder, cancel) = (folder.clone(), cancel.clone());
+    let (folder, task_cancel) = (folder.clone(), cancel.clone());
     let encoded = blocking(Stage::Encode, move || {
         let path = folder.file(SPEECH_FILE);
-        stop_others_on_error(&cancel, timed(|| encoder.encode_speech(&speech, &path, &cancel)))
-    });
-    let ((), time) = stage_result(Stage::Encode, encoded.await?)?;
-    Ok(time)
+        timed(|| encoder.encode_speech(&speech, &path, &task_cancel))
+    })
+    .await
+    .and_then(|encoded| stage_result(Stage::Encode, encoded));
+    if encoded.is_err() {
+        cancel.cancel();
+    }
+    encoded.map(|((), time)| time)
 }
 
-/// All chunks at the same time, each in its own blocking task.
+/// All chunks at the same time, each in its own blocking task; and their wall time.
 async fn render_chunks(
     plan: &ChunkPlan,
     mel: Arc<MelSpectrogram>,
@@ -209,7 +212,8 @@ async fn render_chunks(
     stages: &Stages,
     folder: &JobFolder,
     cancel: &CancellationToken,
-) -> Vec<Result<render::Rendered, JobError>> {
+) -> (Vec<Result<render::Rendered, JobError>>, Duration) {
+    let started = Instant::now();
     let settings = SegmentSettings {
         width: cast.avatar.base.width,
         height: cast.avatar.base.height,
@@ -243,7 +247,8 @@ async fn render_chunks(
             rendered
         }
     });
-    join_all(tasks).await
+    let chunks = join_all(tasks).await;
+    (chunks, started.elapsed())
 }
 
 /// All results, or the error that made the others stop.
@@ -272,16 +277,6 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|panic| JobError::new(stage, Panicked(stage, panic)))
-}
-
-fn stop_others_on_error<T, E>(
-    cancel: &CancellationToken,
-    result: (Result<T, E>, Duration),
-) -> (Result<T, E>, Duration) {
-    if result.0.is_err() {
-        cancel.cancel();
-    }
-    result
 }
 
 fn stage_result<T, E: Classify>(

@@ -33,7 +33,7 @@ fn resampler_block(from_hz: usize, to_hz: usize) -> usize {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Speech {
     /// The audio samples.
-    pub samples: Arc<[f32]>,
+    pub samples: Arc<Vec<f32>>,
     /// Their rate.
     pub rate: SampleRate,
 }
@@ -43,15 +43,14 @@ impl Speech {
     ///
     /// # Errors
     /// [`SpeechError::Empty`] without samples, [`SpeechError::NotFinite`] with a NaN or infinity.
-    pub fn new(samples: impl Into<Arc<[f32]>>, rate: SampleRate) -> Result<Self, SpeechError> {
-        let samples = samples.into();
+    pub fn new(samples: Vec<f32>, rate: SampleRate) -> Result<Self, SpeechError> {
         if samples.is_empty() {
             return Err(SpeechError::Empty);
         }
         if let Some(index) = samples.iter().position(|sample| !sample.is_finite()) {
             return Err(SpeechError::NotFinite { index, value: samples[index] });
         }
-        Ok(Self { samples, rate })
+        Ok(Self { samples: Arc::new(samples), rate })
     }
 
     /// Its length in seconds.

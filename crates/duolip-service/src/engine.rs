@@ -151,13 +151,11 @@ impl Engine {
     }
 
     /// The synthesizer's version, or why there is none.
-    #[must_use]
     pub fn synthesizer(&self) -> &Result<String, String> {
         &self.synthesizer
     }
 
     /// ffmpeg's version, or why there is none.
-    #[must_use]
     pub fn ffmpeg(&self) -> &Result<FfmpegVersion, String> {
         &self.ffmpeg
     }

@@ -82,4 +82,15 @@ mod tests {
         Internal          internal           500 retryable=false exit=70
         ");
     }
+
+    #[test]
+    fn the_table_of_the_api_page_is_this_table() {
+        let page = include_str!("../../../docs/api.md");
+        for kind in ErrorKind::ALL {
+            let Outside { code, status, retryable, exit } = outside(kind);
+            let again = if retryable { "yes" } else { "no" };
+            let row = format!("| `{code}` | {status} | {again} | {exit} |");
+            assert!(page.contains(&row), "docs/api.md has no row {row}");
+        }
+    }
 }

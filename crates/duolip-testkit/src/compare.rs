@@ -9,8 +9,8 @@ pub fn assert_close(actual: &[f32], expected: &[f32], tolerance: f32, what: &str
     let off = actual
         .iter()
         .zip(expected)
-        // Written so that NaN is off.
-        .position(|(actual, expected)| !((actual - expected).abs() <= tolerance));
+        // NaN lies in no range.
+        .position(|(actual, expected)| !(0.0..=tolerance).contains(&(actual - expected).abs()));
     if let Some(at) = off {
         panic!("{what}: value {at} is {}; wanted is {} ± {tolerance}", actual[at], expected[at]);
     }

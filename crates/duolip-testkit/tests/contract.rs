@@ -154,7 +154,9 @@ fn a_muxer_with_an_order_of_its_own_is_caught() {
 fn a_decoder_that_hears_something_else_is_caught() {
     let speech = babble(3 * 16_000, 16_000);
     let mut other = speech.samples.to_vec();
-    other.iter_mut().for_each(|sample| *sample += 0.25);
+    for sample in &mut other {
+        *sample += 0.25;
+    }
     let heard = duolip_pipeline::speech::Speech::new(other, speech.rate).unwrap();
     let decoder = FakeDecoder::new(heard);
     contract::speech_decoder(&decoder, &wav_from_speech(&speech), &speech, 0.1);

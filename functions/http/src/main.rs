@@ -40,17 +40,13 @@ fn main() -> ExitCode {
 
 /// Help and version go to stdout; a wrong setting is one line on stderr.
 fn misconfigured(error: &anyhow::Error) -> ExitCode {
-    match error.downcast_ref::<clap::Error>() {
-        Some(error) => {
-            // Fails only when nobody reads it.
-            let _ = error.print();
-            if error.use_stderr() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::SUCCESS }
-        }
-        None => {
-            eprintln!("duolip-http: {error:#}");
-            ExitCode::from(EXIT_CONFIG)
-        }
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        // Fails only when nobody reads it.
+        let _ = error.print();
+        return if error.use_stderr() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::SUCCESS };
     }
+    eprintln!("duolip-http: {error:#}");
+    ExitCode::from(EXIT_CONFIG)
 }
 
 fn run(server: &ServerArgs, config: Config) -> anyhow::Result<()> {

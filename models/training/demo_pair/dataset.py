@@ -83,6 +83,11 @@ def mel_tensor(windows):
     return torch.from_numpy(np.ascontiguousarray(windows.transpose(0, 2, 1)[:, None], np.float32))
 
 
+def _channels_last(images):
+    """(N, H, W, C) in memory, seen as (N, C, H, W): the layout torch convolves fastest."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2)
+
+
 @dataclass
 class Faces:
     """The drawn faces of one set, (identities, mouths, 96, 96, 3) BGR, and their codebook."""
@@ -132,6 +137,4 @@ class Pictures:
         masked = truth.copy()
         masked[:, MASKED_FROM:] = 0
         channels = np.concatenate([masked, reference], axis=3)
-        # (N, H, W, C) memory seen as (N, C, H, W): what torch calls channels_last.
-        as_tensor = lambda images: torch.from_numpy(images).permute(0, 3, 1, 2)
-        return as_tensor(channels), as_tensor(truth), np.stack(mouths)
+        return _channels_last(channels), _channels_last(truth), np.stack(mouths)

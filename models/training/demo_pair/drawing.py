@@ -84,7 +84,5 @@ def mirrored(start, *curves):
     for curve in curves:
         points += [curve[0:2], curve[2:4], curve[4:6]]
     back = [(-x, y) for x, y in reversed(points)]
-    returning = [
-        (*back[i], *back[i + 1], *back[i + 2]) for i in range(1, len(back) - 1, 3)
-    ]
+    returning = [(*back[i], *back[i + 1], *back[i + 2]) for i in range(1, len(back) - 1, 3)]
     return [*curves, *returning]

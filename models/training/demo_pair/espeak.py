@@ -76,7 +76,9 @@ class _Engine:
             AUDIO_OUTPUT_SYNCHRONOUS, 0, None, INITIALIZE_PHONEME_EVENTS | INITIALIZE_PHONEME_IPA
         )
         if self.sample_rate <= 0:
-            raise RuntimeError("libespeak-ng could not be initialised (is espeak-ng-data installed?)")
+            raise RuntimeError(
+                "libespeak-ng could not be initialised (is espeak-ng-data installed?)"
+            )
         self.library.espeak_Info.restype = ctypes.c_char_p
         data = ctypes.c_char_p()
         self.library.espeak_Info(ctypes.byref(data))

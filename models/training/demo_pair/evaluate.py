@@ -41,7 +41,9 @@ def _samples_at_16k(path):
 
 def painted_mouths(folder, samples):
     """The network's crop for each video frame of the speech, (N, 96, 96, 3), 0..255 BGR."""
-    session = onnxruntime.InferenceSession(folder / "lipsync.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        folder / "lipsync.onnx", providers=["CPUExecutionProvider"]
+    )
     frames = int(np.ceil(round(len(samples) / SAMPLE_RATE * VIDEO_RATE, 3)))
     mel = pad_to_frames(mel_from_pcm(samples), frames)
     windows = np.stack([mel[:, s : s + WINDOW_STEPS] for s in window_starts(frames)])[:, None]

@@ -63,7 +63,8 @@ def _moved(box, random, shift, scale):
     dx, dy = random.normal(0, shift, 2)
     grow = random.normal(0, scale)
     return tuple(
-        int(round(v)) for v in (left + dx - grow, top + dy - grow, right + dx + grow, bottom + dy + grow)
+        int(round(v))
+        for v in (left + dx - grow, top + dy - grow, right + dx + grow, bottom + dy + grow)
     )
 
 

@@ -111,9 +111,7 @@ def _draw_inside(canvas, g, opening, teeth, tongue):
     path(canvas, (-g.half_width * 0.94, g.corner), *_inner_upper(g, opening), *_inner_lower(g))
     canvas.save()
     canvas.clip()
-    canvas.set_source(
-        linear(0, g.upper_edge, 0, g.lower_edge + 0.001, (0, _DARKEST), (1, _THROAT))
-    )
+    canvas.set_source(linear(0, g.upper_edge, 0, g.lower_edge + 0.001, (0, _DARKEST), (1, _THROAT)))
     canvas.paint()
     _draw_tongue(canvas, g, tongue)
     if teeth > 0.5:

@@ -60,7 +60,9 @@ def _neck(canvas, person, width):
     )
     skin = person.skin
     canvas.set_source(
-        linear(0, 0.8, 0, 2, (0, shade(skin, 0.62)), (0.45, shade(skin, 0.8)), (1, shade(skin, 0.92)))
+        linear(
+            0, 0.8, 0, 2, (0, shade(skin, 0.62)), (0.45, shade(skin, 0.8)), (1, shade(skin, 0.92))
+        )
     )
     canvas.fill()
 
@@ -145,7 +147,9 @@ def _face(canvas, person, drop):
     )
     canvas.paint()
     for side in _sides():
-        soft_spot(canvas, side * 0.55, 0.32, 0.38, (0.90, 0.42, 0.38), 0.12 if person.male else 0.22)
+        soft_spot(
+            canvas, side * 0.55, 0.32, 0.38, (0.90, 0.42, 0.38), 0.12 if person.male else 0.22
+        )
     soft_spot(canvas, 0, 1.02 + drop, 0.22, blend(skin, WHITE, 0.5), 0.18)
     _shaved_or_bearded(canvas, person)
     canvas.restore()

@@ -32,10 +32,10 @@ VOICES = {
     "it": ("it", 0.04),
 }
 VARIANTS = (
-    "m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 croak whisperf adam Alex Alicia Andrea Andy Annie anika "
-    "belinda benjamin boris caleb david ed edward Gene gustave Henrique Hugo iven Jacky john Lee "
-    "linda marcelo Marco Mario max Michael michel miguel Mike norbert pablo paul pedro quincy rob "
-    "robert sandro steph travis zac grandpa Diogo"
+    "m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 croak whisperf adam Alex Alicia Andrea Andy Annie "
+    "anika belinda benjamin boris caleb david ed edward Gene gustave Henrique Hugo iven Jacky "
+    "john Lee linda marcelo Marco Mario max Michael michel miguel Mike norbert pablo paul pedro "
+    "quincy rob robert sandro steph travis zac grandpa Diogo"
 ).split()
 HELD_OUT_VARIANTS = "antonio aunty Denis grandma shelby Storm victor".split()
 
@@ -101,7 +101,9 @@ def _shaped(random, samples):
         echo *= random.uniform(0.02, 0.10)
         echo[0] = 1
         size = len(samples) + tail
-        shaped = np.fft.irfft(np.fft.rfft(shaped, size) * np.fft.rfft(echo, size), size)[: len(samples)]
+        shaped = np.fft.irfft(np.fft.rfft(shaped, size) * np.fft.rfft(echo, size), size)[
+            : len(samples)
+        ]
     return shaped
 
 
@@ -112,7 +114,9 @@ def _recorded(random, samples):
         samples = _shaped(random, samples)
         samples = samples / np.abs(samples).max() * 10 ** (random.uniform(-14, -0.5) / 20)
     if random.random() < 0.5:
-        samples = samples + random.standard_normal(len(samples)) * 10 ** (random.uniform(-85, -45) / 20)
+        samples = samples + random.standard_normal(len(samples)) * 10 ** (
+            random.uniform(-85, -45) / 20
+        )
     return samples
 
 

@@ -20,7 +20,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from demo_pair.dataset import Pictures, Speech, altered, mel_tensor
 from demo_pair.network import LipSync, fold_batch_norm
 from demo_pair.train_audio import embedding_error
-from demo_pair.train_painter import Average, lip_error, picture_error
+from demo_pair.train_painter import Average, lip_error, painter_parameters, picture_error
 
 BATCH = 16
 LEARNING_RATE = 8e-4
@@ -29,6 +29,7 @@ EMBEDDING_WEIGHT = 0.2
 LISTENING_BATCH = 48  # windows heard each step without a picture
 WHOLE_FACE_EVERY = 10
 REPORT_EVERY = 100
+CHECKED = 48  # pictures drawn aside to report on
 
 JUDGED_ROWS, JUDGED_COLUMNS = slice(0, 48), slice(16, 80)  # of the lower half
 DISCRIMINATOR_RATE = 2e-3
@@ -120,10 +121,12 @@ def train(work, look, steps, seed):
     draw = speech.sampler(random)
     pictures = Pictures(work, random)
     check = Pictures(work, np.random.default_rng(seed + 1))
-    check_frames = speech.sampler(check.random)(48)
+    check_frames = speech.sampler(check.random)(CHECKED)
+    check_windows = mel_tensor(speech.windows(check_frames))
+    check_face, check_truth, _ = check.batch(check_frames)
     network = joined(work)
     encoder = list(network.audio_encoder.parameters())
-    painter = [p for n, p in network.named_parameters() if not n.startswith("audio_encoder")]
+    painter = painter_parameters(network)
     optimiser = torch.optim.Adam([{"params": painter}, {"params": encoder}], fused=True)
     adversary = Adversary() if look == "gan" else None
     average = Average(network)
@@ -152,11 +155,8 @@ def train(work, look, steps, seed):
         optimiser.step()
         average.update(network)
         if step % REPORT_EVERY == 0 or step == steps:
-            lips = lip_error(
-                lambda face, frames, _: average.network(mel_tensor(speech.windows(frames)), face),
-                check,
-                check_frames,
-            )
+            with torch.no_grad():
+                lips = lip_error(average.network(check_windows, check_face), check_truth)
             verdict = f", discriminator {adversary.loss:.3f}" if adversary else ""
             print(
                 f"{look} step {step}, {time.monotonic() - began:.0f} s "
@@ -171,7 +171,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("look", choices=("gan", "nogan"))
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1800)
+    parser.add_argument("--steps", type=int, default=1100)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,5 +1,7 @@
 //! The mel spectrogram against librosa, the filterbank against its definition.
 
+#![expect(clippy::float_cmp, reason = "what is copied or clamped is equal to the bit")]
+
 use super::*;
 
 fn assert_close(actual: f64, wanted: f64, tolerance: f64, what: &str) {

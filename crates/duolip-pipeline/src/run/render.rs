@@ -21,7 +21,8 @@ use crate::picture::YuvFrame;
 use crate::statistics::ChunkStatistics;
 use crate::units::FrameRange;
 
-/// Batches that one chunk has under way: one being composed, one being painted, one waiting.
+/// Batches that one chunk has under way: while one is painted or composed, the next is queued or
+/// painted already.
 const BATCHES_AHEAD: usize = 2;
 
 /// A chunk's segment and what it cost.
@@ -94,20 +95,20 @@ impl ChunkRender {
         let mut composer =
             Composer::new(&self.avatar.base, &self.avatar.patch, painter.input_size());
         let mut unasked = self.chunk.frames.clone();
-        let mut asked: VecDeque<(FrameRange, PendingMouths)> = VecDeque::new();
+        let mut asked: VecDeque<Asked> = VecDeque::new();
         loop {
             while asked.len() < BATCHES_AHEAD && !unasked.is_empty() {
                 let end = (unasked.start + painter.batch_size()).min(unasked.end);
-                let frames = unasked.start..end;
-                asked.push_back((frames.clone(), self.ask(painter.as_ref(), frames)?));
+                asked.push_back(self.ask(painter.as_ref(), unasked.start..end)?);
                 unasked.start = end;
             }
-            let Some((frames, pending)) = asked.pop_front() else {
+            let Some(batch) = asked.pop_front() else {
                 return Ok(());
             };
-            let mouths = clocked(&mut times.lip_sync, || pending.wait())
+            let frames = batch.frames.clone();
+            let mouths = clocked(&mut times.lip_sync, || batch.wait())
                 .map_err(JobError::at(Stage::LipSync))?;
-            for (frame, mouth) in frames.zip(mouths.iter()) {
+            for (frame, mouth) in frames.zip(mouths.each()) {
                 let mut buffer = clocked(&mut times.encode, || writer.buffer())
                     .map_err(JobError::at(Stage::Encode))?;
                 clocked(&mut times.compose, || composer.compose(mouth, &mut buffer));
@@ -125,13 +126,13 @@ impl ChunkRender {
     fn begin_fades(&self) -> Result<Vec<FadeRender>, JobError> {
         let fades = self.chunk.fades.iter().map(|fade| {
             let painter = self.painters.of(fade.look).map_err(JobError::at(Stage::LipSync))?;
-            let pending = self.ask(painter.as_ref(), fade.frames.clone())?;
-            Ok(FadeRender { fade: fade.clone(), mouths: FadeMouths::Pending(Some(pending)) })
+            let asked = self.ask(painter.as_ref(), fade.frames.clone())?;
+            Ok(FadeRender { fade: fade.clone(), mouths: FadeMouths::Pending(Some(asked)) })
         });
         fades.collect()
     }
 
-    fn ask(&self, painter: &dyn LipSync, frames: FrameRange) -> Result<PendingMouths, JobError> {
+    fn ask(&self, painter: &dyn LipSync, frames: FrameRange) -> Result<Asked, JobError> {
         let at = JobError::at(Stage::LipSync);
         if self.cancel.is_cancelled() {
             return Err(at(LipSyncError::Cancelled));
@@ -145,10 +146,46 @@ impl ChunkRender {
             })
         })?;
         let mut mel_windows = Vec::with_capacity(frames.len() * WINDOW_VALUES);
-        for frame in frames {
+        for frame in frames.clone() {
             self.mel.append_window(frame, self.settings.frame_rate, &mut mel_windows);
         }
-        painter.submit(MouthBatch { mel_windows, face: Arc::clone(face) }).map_err(at)
+        let batch = MouthBatch { mel_windows, face: Arc::clone(face) };
+        let pending = painter.submit(batch).map_err(at)?;
+        Ok(Asked { frames, look: painter.look(), size: expected, pending })
+    }
+}
+
+/// The mouths of some frames, on their way.
+struct Asked {
+    frames: FrameRange,
+    look: Look,
+    size: usize,
+    pending: PendingMouths,
+}
+
+/// Not the mouths that were asked for.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{wanted} mouths of {wanted_size} px were asked for; {bytes} bytes of mouths of {size} px came"
+)]
+struct OtherMouths {
+    wanted: usize,
+    wanted_size: usize,
+    bytes: usize,
+    size: usize,
+}
+
+impl Asked {
+    /// Blocks until they have come. A mouth too few would cut the video short without a word.
+    fn wait(self) -> Result<Mouths, LipSyncError> {
+        let mouths = self.pending.wait()?;
+        let (wanted, wanted_size) = (self.frames.len(), self.size);
+        let (bytes, size) = (mouths.bgr.len(), mouths.size);
+        if size == wanted_size && bytes == wanted * size * size * 3 {
+            return Ok(mouths);
+        }
+        let source = OtherMouths { wanted, wanted_size, bytes, size };
+        Err(LipSyncError::Inference { look: self.look, source: Box::new(source) })
     }
 }
 
@@ -160,7 +197,7 @@ struct FadeRender {
 
 enum FadeMouths {
     /// Taken when first needed.
-    Pending(Option<PendingMouths>),
+    Pending(Option<Asked>),
     Painted(Mouths),
 }
 
@@ -177,15 +214,15 @@ impl FadeRender {
             return Ok(());
         }
         let place = frame - self.fade.frames.start;
-        if let FadeMouths::Pending(pending) = &mut self.mouths
-            && let Some(pending) = pending.take()
+        if let FadeMouths::Pending(asked) = &mut self.mouths
+            && let Some(asked) = asked.take()
         {
-            let painted = clocked(&mut times.lip_sync, || pending.wait())
+            let painted = clocked(&mut times.lip_sync, || asked.wait())
                 .map_err(JobError::at(Stage::LipSync))?;
             self.mouths = FadeMouths::Painted(painted);
         }
         if let FadeMouths::Painted(mouths) = &self.mouths
-            && let Some(mouth) = mouths.iter().nth(place)
+            && let Some(mouth) = mouths.each().nth(place)
         {
             clocked(&mut times.compose, || {
                 let mut other = YuvFrame::new(buffer.width, buffer.height);

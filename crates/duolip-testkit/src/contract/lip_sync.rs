@@ -74,7 +74,7 @@ impl<'a> Suite<'a> {
             count * size * size * 3,
             "bytes of {count} mouths of {size} px"
         );
-        mouths.iter().map(<[u8]>::to_vec).collect()
+        mouths.each().map(<[u8]>::to_vec).collect()
     }
 
     fn paint(&self, first: usize, count: usize) -> Vec<Vec<u8>> {
@@ -139,7 +139,7 @@ impl<'a> Suite<'a> {
         let answer = self.model.submit(batch).and_then(PendingMouths::wait);
         match answer {
             Err(LipSyncError::WrongFaceSize { look, expected, actual }) => {
-                assert_eq!((look, expected, actual), (self.model.look(), self.face.size, size))
+                assert_eq!((look, expected, actual), (self.model.look(), self.face.size, size));
             }
             other => panic!("a face of another size gave {:?}", other.map(|_| "mouths")),
         }

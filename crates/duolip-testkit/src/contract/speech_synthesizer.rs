@@ -28,7 +28,7 @@ pub fn speech_synthesizer(synthesizer: &dyn SpeechSynthesizer, utterance: &Utter
         spoken.seconds()
     );
     // Finite samples, as everywhere; and not silence.
-    let spoken = Speech::new(spoken.samples, spoken.rate).unwrap();
+    let spoken = Speech::new(spoken.samples.to_vec(), spoken.rate).unwrap();
     assert!(spoken.samples.iter().any(|sample| sample.abs() > 0.01), "the speech is silent");
 
     let limit = 1;

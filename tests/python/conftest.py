@@ -1,0 +1,39 @@
+"""A server as `make serve` starts it, for the tests that send it requests."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+import requests
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+URL = "http://localhost:3000"
+START_SECONDS = 300
+
+
+@pytest.fixture(scope="session")
+def server():
+    """`make serve`, ready to render; its whole process group is stopped at the end."""
+    process = subprocess.Popen(["make", "serve"], cwd=ROOT, start_new_session=True)
+    try:
+        wait_until_ready(process)
+        yield URL
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def wait_until_ready(process):
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"make serve ended with {process.returncode}"
+        try:
+            if requests.get(f"{URL}/ping", timeout=5).status_code == 200:
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.2)
+    raise TimeoutError(f"the server was not ready within {START_SECONDS} s")
