@@ -15,7 +15,7 @@ export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
 BIN := $(CARGO_TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 PYTHON := $(CARGO_TARGET_DIR)/venv/bin/python
-SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh bench/*.sh)
+SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh bench/*.sh models/training/*.sh)
 
 export DEMO_TEXT ?= Здравствуйте! Меня зовут Анна, и я говорю то, что вы напишете. Губы смыкаются на буквах п, б и м, округляются на о и у. Эту речь рисуют две нейросети сразу: одна начинает, другая продолжает, а шва между ними не видно. And now a few words in English, just for fun. Спасибо за внимание!
 

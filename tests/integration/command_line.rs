@@ -1,7 +1,7 @@
 //! The programs as processes: exit codes, files, signals.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 
 use crate::media::{Probe, wav};
 use crate::server::{Folders, program, root};
@@ -142,35 +142,87 @@ fn the_server_refuses_a_wrong_configuration_before_it_opens_a_port() {
 }
 
 #[test]
-fn a_server_told_to_stop_finishes_the_job_it_has() {
-    let folders = Folders::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut server = Command::new(program("duolip-http"))
-        .env("PORT", port.to_string())
-        .env("DUOLIP_DATA_DIR", root())
-        .env("DUOLIP_WORK_DIR", folders.work.path())
-        .env("DUOLIP_CACHE_DIR", folders.cache.path())
-        .spawn()
-        .unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let status = runtime.block_on(async {
+fn a_render_stopped_by_a_signal_leaves_nothing_behind() {
+    for signal in ["-INT", "-TERM"] {
+        let folders = Folders::new();
+        let (speech, video) = (path(&folders, "speech.wav"), path(&folders, "video.mp4"));
+        std::fs::write(&speech, wav(16_000 * 600, 16_000)).unwrap();
+        let mut render = Command::new(program("duolip"))
+            .args(["render", "--audio", &speech, "--output", &video])
+            .env("DUOLIP_DATA_DIR", root())
+            .env("DUOLIP_WORK_DIR", folders.work.path())
+            .env("DUOLIP_CACHE_DIR", folders.cache.path())
+            .spawn()
+            .unwrap();
+        tokio::runtime::Runtime::new().unwrap().block_on(folders.wait_for_jobs(1));
+        kill(signal, &render);
+        assert_eq!(render.wait().unwrap().code(), Some(130), "{signal}");
+        assert_eq!(folders.jobs(), 0, "{signal}");
+        assert!(!Path::new(&video).exists(), "{signal}");
+    }
+}
+
+/// A server process that is ready to render.
+struct ServerProcess {
+    process: Child,
+    url: String,
+}
+
+impl ServerProcess {
+    async fn start(folders: &Folders, grace_seconds: &str) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new(program("duolip-http"))
+            .env("PORT", port.to_string())
+            .env("DUOLIP_GRACE_SECONDS", grace_seconds)
+            .env("DUOLIP_DATA_DIR", root())
+            .env("DUOLIP_WORK_DIR", folders.work.path())
+            .env("DUOLIP_CACHE_DIR", folders.cache.path())
+            .spawn()
+            .unwrap();
         let url = format!("http://127.0.0.1:{port}");
         while reqwest::get(format!("{url}/ping")).await.map_or(0, |r| r.status().as_u16()) != 200 {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
-        let audio = reqwest::multipart::Part::bytes(wav(16_000 * 20, 16_000)).file_name("a.wav");
-        let form = reqwest::multipart::Form::new().part("audio", audio);
-        let request = reqwest::Client::new().post(format!("{url}/api/generate")).multipart(form);
-        let running = tokio::spawn(request.send());
+        Self { process, url }
+    }
+
+    /// Sends speech of `seconds`, waits until its job runs, and tells the server to stop.
+    async fn stop_while_rendering(
+        &self,
+        folders: &Folders,
+        seconds: usize,
+    ) -> reqwest::Result<reqwest::Response> {
+        let audio = reqwest::multipart::Part::bytes(wav(16_000 * seconds, 16_000));
+        let form = reqwest::multipart::Form::new().part("audio", audio.file_name("a.wav"));
+        let url = format!("{}/api/generate", self.url);
+        let running = tokio::spawn(reqwest::Client::new().post(url).multipart(form).send());
         folders.wait_for_jobs(1).await;
-        let killed = Command::new("kill").args(["-TERM", &server.id().to_string()]).status();
-        assert!(killed.unwrap().success());
-        let response = running.await.unwrap().unwrap();
-        let status = response.status();
-        Probe::bytes(&response.bytes().await.unwrap()).assert_exact(16_000 * 20, 16_000);
-        status
-    });
-    assert_eq!(status, 200);
-    assert!(server.wait().unwrap().success());
+        kill("-TERM", &self.process);
+        running.await.unwrap()
+    }
+}
+
+fn kill(signal: &str, process: &Child) {
+    let killed = Command::new("kill").args([signal, &process.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_told_to_stop_finishes_the_job_it_has() {
+    let folders = Folders::new();
+    let mut server = ServerProcess::start(&folders, "120").await;
+    let response = server.stop_while_rendering(&folders, 20).await.unwrap();
+    assert_eq!(response.status(), 200);
+    Probe::bytes(&response.bytes().await.unwrap()).assert_exact(16_000 * 20, 16_000);
+    assert!(server.process.wait().unwrap().success());
+    assert_eq!(folders.jobs(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_outlives_the_grace_period_is_cancelled() {
+    let folders = Folders::new();
+    let mut server = ServerProcess::start(&folders, "1").await;
+    assert!(server.stop_while_rendering(&folders, 600).await.is_err());
+    assert!(server.process.wait().unwrap().success());
     assert_eq!(folders.jobs(), 0);
 }

@@ -14,6 +14,7 @@ use duolip_pipeline::{ErrorKind, JobError, Stage};
 use duolip_service::config::Config;
 use duolip_service::engine::Engine;
 use duolip_service::errors::outside;
+use duolip_service::serve::asked_to_stop;
 
 use crate::progress::ChunkBars;
 
@@ -90,8 +91,8 @@ fn rendered(args: RenderArgs, config: Config) -> anyhow::Result<()> {
     let video = runtime.block_on(async {
         tokio::select! {
             video = job(&engine, request) => video,
-            _ = tokio::signal::ctrl_c() => {
-                Err(JobError::with_kind(Stage::Deliver, ErrorKind::Cancelled, "interrupted"))
+            () = asked_to_stop() => {
+                Err(JobError::with_kind(Stage::Deliver, ErrorKind::Cancelled, "stopped by a signal"))
             }
         }
     })?;

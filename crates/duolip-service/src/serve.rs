@@ -1,4 +1,4 @@
-//! The plain server: listen, warm up, serve, drain.
+//! The plain server: listen, serve, drain; and the signals that end a process.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -64,7 +64,8 @@ pub async fn serve(
     }
 }
 
-async fn asked_to_stop() {
+/// Comes back when the process gets SIGTERM or Ctrl-C.
+pub async fn asked_to_stop() {
     let interrupted = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -14,7 +14,10 @@ use duolip_pipeline::speech::Speech;
 use crate::gauge::Gauge;
 use crate::ordered::OrderedFailure;
 use crate::segment::FakeSegment;
-use crate::wait::comes_to_hold;
+use crate::wait::comes_to_hold_within;
+
+/// How long a stalled encoder waits to be stopped: longer than a test waits for what follows.
+const STALL_LIMIT: Duration = Duration::from_mins(1);
 
 /// What goes wrong with one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +69,8 @@ impl Orders {
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     finished: Mutex<Vec<usize>>,
-    pub(crate) stalled: AtomicUsize,
+    stalled: AtomicUsize,
+    forsaken: AtomicUsize,
     pub(crate) open: Gauge,
     pub(crate) buffers: Gauge,
 }
@@ -83,9 +87,10 @@ impl Progress {
     /// Waits for cancellation as an encoder does that has stopped reading.
     pub(crate) fn stall(&self, cancel: &CancellationToken) -> EncodeError {
         self.stalled.fetch_add(1, Ordering::SeqCst);
-        if comes_to_hold(|| cancel.is_cancelled()) {
+        if comes_to_hold_within(STALL_LIMIT, || cancel.is_cancelled()) {
             EncodeError::Cancelled
         } else {
+            self.forsaken.fetch_add(1, Ordering::SeqCst);
             failure(OrderedFailure::new("nobody cancelled the stalled encoder"))
         }
     }
@@ -144,6 +149,12 @@ impl FakeEncoder {
     #[must_use]
     pub fn stalled(&self) -> usize {
         self.progress.stalled.load(Ordering::SeqCst)
+    }
+
+    /// How often it has stalled and nobody came to stop it.
+    #[must_use]
+    pub fn forsaken(&self) -> usize {
+        self.progress.forsaken.load(Ordering::SeqCst)
     }
 
     /// Segments under way.

@@ -23,7 +23,7 @@ pub fn babble(samples: usize, rate_hz: u32) -> Speech {
     Speech::new(samples, SampleRate::new(rate_hz).unwrap()).unwrap()
 }
 
-/// White noise in -1..1 by sample number: the finishing steps of the SplitMix64 generator.
+/// White noise in -1..1 by sample number: the finishing steps of the `SplitMix64` generator.
 fn noise(n: usize) -> f64 {
     let mut bits = (n as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

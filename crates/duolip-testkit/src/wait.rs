@@ -10,7 +10,11 @@ pub(crate) const POLL: Duration = Duration::from_millis(1);
 
 /// Blocks until `condition` holds; `false` when it has not come to hold in 20 s.
 pub fn comes_to_hold(condition: impl Fn() -> bool) -> bool {
-    let until = Instant::now() + LIMIT;
+    comes_to_hold_within(LIMIT, condition)
+}
+
+pub(crate) fn comes_to_hold_within(limit: Duration, condition: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + limit;
     while !condition() {
         if Instant::now() > until {
             return false;

@@ -8,6 +8,7 @@ variants are never spoken here; the lip-sync checker speaks with them.
 
 import argparse
 import time
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -16,20 +17,21 @@ import numpy as np
 from demo_pair import espeak
 from demo_pair.mel import SAMPLE_RATE, mel_from_pcm, pad_to_frames, resample_to_16k, window_starts
 from demo_pair.mouth_track import VIDEO_RATE, mouth_track
+from demo_pair.random_voices import random_variants
 
 WORDS = Path(__file__).parent.parent / "words"
 
 # espeak-ng voice: (word list, share of the speech)
 VOICES = {
-    "ru": ("ru", 0.38),
-    "en-us": ("en", 0.26),
-    "en-gb-x-rp": ("en", 0.10),
-    "en-gb-scotland": ("en", 0.04),
-    "de": ("de", 0.05),
-    "es": ("es", 0.05),
-    "fr": ("fr", 0.04),
-    "pl": ("pl", 0.04),
-    "it": ("it", 0.04),
+    "ru": ("ru", 0.34),
+    "en-us": ("en", 0.40),
+    "en-gb-x-rp": ("en", 0.08),
+    "en-gb-scotland": ("en", 0.03),
+    "de": ("de", 0.03),
+    "es": ("es", 0.03),
+    "fr": ("fr", 0.03),
+    "pl": ("pl", 0.03),
+    "it": ("it", 0.03),
 }
 VARIANTS = (
     "m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 croak whisperf adam Alex Alicia Andrea Andy Annie "
@@ -39,6 +41,12 @@ VARIANTS = (
 ).split()
 HELD_OUT_VARIANTS = "antonio aunty Denis grandma shelby Storm victor".split()
 
+_RANDOM_VARIANT_SHARE = 0.5
+_BLENDED_WORDS_SHARE = 0.25
+_WHISPERED_SHARE = 0.3  # of the clips, those that are partly whispered
+
+_PART_MINUTES = 20
+
 _SAMPLES_PER_FRAME = SAMPLE_RATE // VIDEO_RATE
 
 
@@ -47,18 +55,31 @@ def _words(language):
     return (WORDS / f"{language}.txt").read_text(encoding="utf-8").split()
 
 
+def _blended(random, words):
+    """The head of one word with the tail of another: sounds meet that never met in the list."""
+    head, tail = (str(word) for word in random.choice(words, 2))
+    return head[: (len(head) + 1) // 2] + tail[len(tail) // 2 :]
+
+
 def _random_sentence(random, words):
-    chosen = [str(word) for word in random.choice(words, random.integers(2, 10))]
+    chosen = [
+        _blended(random, words)
+        if random.random() < _BLENDED_WORDS_SHARE
+        else str(random.choice(words))
+        for _ in range(random.integers(2, 10))
+    ]
     commas = random.random(len(chosen)) < 0.12
     text = " ".join(word + ("," if comma else "") for word, comma in zip(chosen, commas))
     return text.rstrip(",") + str(random.choice([".", ".", "!", "?"]))
 
 
-def _random_voice(random):
+def _random_voice(random, invented):
     names = list(VOICES)
     voice = str(random.choice(names, p=[share for _, share in VOICES.values()]))
     words = _words(VOICES[voice][0])
-    if random.random() < 0.9:
+    if random.random() < _RANDOM_VARIANT_SHARE:
+        voice += "+" + str(random.choice(invented))
+    elif random.random() < 0.9:
         voice += "+" + str(random.choice(VARIANTS))
     return voice, words
 
@@ -68,18 +89,47 @@ def _silence(random, longest):
     return np.zeros(frames * _SAMPLES_PER_FRAME, np.float32), np.zeros((frames, 6), np.float32)
 
 
-def _spoken(random, voice, words):
+def _spoken(random, voice, words, speed):
+    """A sentence; played at another speed, as a tape, it has another throat."""
     speech = espeak.speak(
         _random_sentence(random, words),
         voice,
-        words_per_minute=random.integers(105, 215),
+        words_per_minute=random.integers(105, 215) / speed,
         pitch=random.integers(15, 90),
         pitch_range=random.integers(25, 85),
     )
-    track = mouth_track(speech.phonemes, speech.duration)
-    samples = resample_to_16k(speech.samples, speech.sample_rate)
+    played_at = int(round(speech.sample_rate * speed / 50)) * 50
+    slower = speech.sample_rate / played_at
+    phonemes = [espeak.Phoneme(phoneme.start * slower, phoneme.ipa) for phoneme in speech.phonemes]
+    track = mouth_track(phonemes, speech.duration * slower)
+    samples = resample_to_16k(speech.samples, played_at)
     length = len(track) * _SAMPLES_PER_FRAME
     return np.pad(samples, (0, max(0, length - len(samples))))[:length], track
+
+
+def _partly_whispered(random, samples):
+    """Some of the voice replaced by noise of the same spectral envelope."""
+    size, hop = 400, 100
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    padded = np.pad(samples, (size, 2 * size))
+
+    def spectra(signal):
+        return np.fft.rfft(np.lib.stride_tricks.sliding_window_view(signal, size)[::hop] * hann)
+
+    magnitude = np.abs(spectra(padded))
+    smooth = np.ones(7) / 7  # bins: 280 Hz, wider than the harmonics are apart
+    envelope = np.apply_along_axis(np.convolve, 1, magnitude, smooth, "same")
+    noise = spectra(random.standard_normal(len(padded)))
+    slices = np.fft.irfft(noise * envelope) * hann
+    whisper = np.zeros(len(padded))
+    for offset in range(size // hop):
+        part = slices[offset :: size // hop]
+        start = offset * hop
+        whisper[start : start + part.size] += part.ravel()
+    whisper = whisper[size : size + len(samples)]
+    loudness = np.sqrt((samples**2).mean() / max((whisper**2).mean(), 1e-12))
+    share = random.uniform(0.15, 0.95)
+    return (1 - share) * samples + share * loudness * whisper
 
 
 def _shaped(random, samples):
@@ -89,7 +139,11 @@ def _shaped(random, samples):
     octaves = np.log2(np.maximum(hertz, 60) / 1000)
     gain = np.zeros_like(hertz)
     if random.random() < 0.6:
-        gain += random.uniform(-4, 4) * octaves
+        gain += random.uniform(-6, 6) * octaves
+    if random.random() < 0.15:  # a telephone, or a muffled or a thin microphone
+        lowest, highest = random.uniform(60, 400), random.uniform(2800, 8000)
+        gain -= 24 * np.maximum(0, np.log2(lowest / np.maximum(hertz, 20)))
+        gain -= 24 * np.maximum(0, np.log2(np.maximum(hertz, 20) / highest))
     if random.random() < 0.4:
         centre = np.log2(random.uniform(200, 5000) / 1000)
         gain += random.uniform(-9, 9) * np.exp(-0.5 * ((octaves - centre) / 0.35) ** 2)
@@ -120,28 +174,48 @@ def _recorded(random, samples):
     return samples
 
 
-def random_clip(random):
+def random_clip(random, invented):
     """One training clip: samples at 16 kHz and the mouth of each of its frames."""
     if random.random() < 0.02:
         samples, track = _silence(random, 4 * VIDEO_RATE)
         return _recorded(random, samples), track
-    voice, words = _random_voice(random)
+    voice, words = _random_voice(random, invented)
+    speed = random.uniform(0.9, 1.1) if random.random() < 0.4 else 1.0
     parts = [_silence(random, 16)]
     for _ in range(random.integers(1, 4)):
-        parts.append(_spoken(random, voice, words))
+        parts.append(_spoken(random, voice, words, speed))
         parts.append(_silence(random, 26))
     samples = np.concatenate([part[0] for part in parts])
     track = np.concatenate([part[1] for part in parts])
+    if random.random() < _WHISPERED_SHARE:
+        samples = _partly_whispered(random, samples)
     return _recorded(random, samples), track
 
 
 def build(minutes, seed):
-    """`minutes` of speech as arrays: mel (steps, 80), starts (frames), mouths (frames, 6)."""
+    """`minutes` of speech as arrays: mel (steps, 80), starts (frames), mouths (frames, 6).
+
+    Each part has invented voices of its own.
+    """
+    parts = max(1, round(minutes / _PART_MINUTES))
+    with ProcessPoolExecutor() as pool:
+        seeds = [(seed, part) for part in range(parts)]
+        built = list(pool.map(_part, [minutes / parts] * parts, seeds))
+    steps = np.cumsum([0] + [len(part["mel"]) for part in built])
+    for part, offset in zip(built, steps):
+        part["starts"] += offset
+    return {name: np.concatenate([part[name] for part in built]) for name in built[0]}
+
+
+def _part(minutes, seed):
     random = np.random.default_rng(seed)
+    invented = random_variants(seed)
+    espeak.add_variants(invented)
+    invented = list(invented)
     mels, starts, tracks = [], [], []
     steps = frames = 0
     while frames < minutes * 60 * VIDEO_RATE:
-        samples, track = random_clip(random)
+        samples, track = random_clip(random, invented)
         mel = pad_to_frames(mel_from_pcm(samples), len(track))
         mels.append(mel.T.astype(np.float16))
         starts.append(window_starts(len(track)) + steps)

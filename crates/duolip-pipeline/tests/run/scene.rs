@@ -131,6 +131,7 @@ impl Scene {
         let error = self.render().await.map(|_| "a video").unwrap_err();
         assert_eq!(self.folders(), 0, "a job folder was left behind");
         assert_eq!(self.encoder.open_segments().now(), 0);
+        assert_eq!(self.encoder.forsaken(), 0, "a stalled encoder was not stopped");
         error
     }
 }
