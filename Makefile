@@ -29,7 +29,7 @@ setup: ## install what is missing (scripts/setup.sh says what it does)
 	@scripts/setup.sh
 
 build: ## build the command line and the HTTP function
-	@scripts/setup.sh packages toolchain
+	@scripts/setup.sh packages toolchain venv onnxruntime
 	cargo build --profile $(PROFILE) --workspace --bins
 
 demo: ## render out/demo.mp4: some words of Russian and English, both models
@@ -47,7 +47,7 @@ serve: ## serve http://localhost:3000
 test: ## every test: Rust's, the examples in the documentation, Python's
 	@scripts/setup.sh
 	cargo build --workspace --bins
-	cargo nextest run --workspace
+	INSTA_UPDATE=no cargo nextest run --workspace
 	cargo test --workspace --doc
 	$(PYTHON) -m pytest tests/python
 

@@ -115,6 +115,12 @@ async fn every_bad_request_gets_its_typed_error_and_the_server_goes_on() {
             "invalid_input",
             "model is not a field of /api/generate_parallel",
         ),
+        (
+            json!({"text": "Hi", "language": "r".repeat(65)}),
+            422,
+            "limit_exceeded",
+            "language has 65 characters; the limit is 64",
+        ),
         (json!({"text": "Hi", "delivery": "url"}), 422, "invalid_input", "no artifact store"),
         (with_audio(&wav(0, 16_000)), 422, "invalid_input", "0 samples"),
         (with_audio(&nan), 422, "invalid_input", "sample 50 is NaN"),
@@ -148,8 +154,11 @@ async fn every_bad_request_gets_its_typed_error_and_the_server_goes_on() {
         (spec(2, 24, false), "24-bit stereo"),
         (spec(6, 16, false), "5.1"),
         (spec(1, 32, true), "float"),
+        (hound::WavSpec { sample_rate: 44_100, ..spec(1, 32, true) }, "float of 44.1 kHz"),
     ] {
-        let body = with_audio(&wav_of(spec, 8_000, |n| (n as f32 * 0.1).sin() * 0.2));
+        // Float samples far beyond full scale: finite, so they are cut off and not refused.
+        let loud = if name.starts_with("float") { 3e38 } else { 0.2 };
+        let body = with_audio(&wav_of(spec, 8_000, |n| (n as f32 * 0.1).sin() * loud));
         let response = server.post("/api/generate", body).await;
         assert_eq!(response.status(), 200, "{name} WAV");
     }
@@ -218,4 +227,76 @@ async fn speech_over_the_limit_is_refused_whether_given_or_synthesised() {
     }
     let exactly = server.post("/api/generate", with_audio(&wav(32_000, 16_000))).await;
     assert_eq!(exactly.status(), 200);
+}
+
+/// Sends raw bytes and gives back the status and the message of the answer.
+async fn raw(server: &Server, body: &[u8]) -> (u16, String) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = server.url("").trim_start_matches("http://").to_owned();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = "POST /api/generate HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+                transfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // The server may have answered and closed before all is written.
+    let _ = stream.write_all(body).await;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_in_pieces_is_told_from_one_that_is_too_large() {
+    let server = Server::warm(&["--max-audio-mib", "1"]).await;
+    let (status, answer) = raw(&server, b"zz\r\nnot a chunk\r\n").await;
+    assert_eq!(status, 400, "{answer}");
+    let mut large = b"300000\r\n".to_vec();
+    large.extend(vec![b' '; 0x0030_0000]);
+    let (status, answer) = raw(&server, &large).await;
+    assert_eq!(status, 413, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_with_empty_fields_is_a_form_without_them() {
+    let server = Server::warm(&[]).await;
+    let send = async |form: reqwest::multipart::Form| {
+        let request = reqwest::Client::new().post(server.url("/api/generate")).multipart(form);
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        (status.as_u16(), response.bytes().await.unwrap())
+    };
+    let empty = || {
+        let nothing = reqwest::multipart::Part::bytes(Vec::new()).file_name("");
+        reqwest::multipart::Form::new().part("audio", nothing).text("num_workers", "")
+    };
+    let (status, _) = send(empty().text("text", "Привет")).await;
+    assert_eq!(status, 200);
+    let (status, answer) = send(empty().text("text", "a").text("text", "b")).await;
+    assert_eq!(status, 422);
+    assert!(String::from_utf8_lossy(&answer).contains("text is given twice"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_of_a_megabyte_is_not_sent_back() {
+    let server = Server::warm(&[]).await;
+    for field in ["num_workers", "delivery", "model", "unknown"] {
+        let body = json!({"text": "Привет", field: "x".repeat(1 << 20)});
+        let response = server.post("/api/generate", body).await;
+        assert_eq!(response.status(), 422, "{field}");
+        let answer = response.text().await.unwrap();
+        assert!(answer.len() < 1000, "{field}: an answer of {} bytes", answer.len());
+    }
+    let body = json!({"text": "Привет", "x".repeat(1 << 20): 1});
+    let answer = server.post("/api/generate", body).await.text().await.unwrap();
+    assert!(answer.len() < 1000, "an answer of {} bytes", answer.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_avatar_may_have_a_name_of_any_alphabet() {
+    let avatars = avatars();
+    std::fs::rename(avatars.path().join("anna"), avatars.path().join("Аня")).unwrap();
+    let folder = avatars.path().to_str().unwrap();
+    let server = Server::warm(&["--avatars-dir", folder, "--default-avatar", "Аня"]).await;
+    let response = server.post("/api/generate", json!({"text": "Привет"})).await;
+    assert_eq!(response.status(), 200);
 }

@@ -1,5 +1,6 @@
 //! The programs as processes: exit codes, files, signals.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output};
 
@@ -49,8 +50,8 @@ fn exit_codes_are_those_of_the_error_table() {
     let folders = Folders::new();
     let video = path(&folders, "video.mp4");
     let render = |more: &[&str]| {
-        let arguments = [&["render", "--output", &video], more].concat();
-        let output = duolip(&folders, &arguments);
+        let own = if more.contains(&"--output") { &[][..] } else { &["--output", &video] };
+        let output = duolip(&folders, &[&["render"], own, more].concat());
         (output.status.code(), stderr(&output))
     };
     for (arguments, code, words) in [
@@ -59,6 +60,8 @@ fn exit_codes_are_those_of_the_error_table() {
         (&["--text", "Hi", "--num-workers", "17"], 65, "num_workers is 17"),
         (&["--text", "Hi", "--avatar", "nobody"], 66, "nobody"),
         (&["--audio", "/nowhere.wav"], 66, "/nowhere.wav"),
+        (&["--audio", "/tmp"], 65, "/tmp could not be read"),
+        (&["--text", "Hi", "--output", "/tmp"], 65, "/tmp could not be written"),
         (&["--text", "Hi", "--checkpoint-gan", "/nowhere"], 69, "/nowhere"),
         (&["--text", "Hi", "--batch-size", "none"], 64, "none"),
         (&["--text", "Hi", "--work-dir", "/nowhere"], 64, "DUOLIP_WORK_DIR"),
@@ -124,6 +127,20 @@ fn the_env_file_is_read_and_a_variable_that_is_set_wins() {
 }
 
 #[test]
+fn a_line_of_the_env_file_that_cannot_be_read_is_not_quoted() {
+    let folders = Folders::new();
+    let env = "AWS_SECRET_ACCESS_KEY hunter2 'oops\n";
+    std::fs::write(folders.cache.path().join(".env"), env).unwrap();
+    for name in ["duolip", "duolip-http"] {
+        let output =
+            Command::new(program(name)).current_dir(folders.cache.path()).output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(64), "{name}: {said}");
+        assert!(said.contains(".env") && !said.contains("hunter2"), "{name}: {said}");
+    }
+}
+
+#[test]
 fn the_server_refuses_a_wrong_configuration_before_it_opens_a_port() {
     let run = |name: &str, value: &str| {
         let output = Command::new(program("duolip-http")).env(name, value).output().unwrap();
@@ -138,6 +155,7 @@ fn the_server_refuses_a_wrong_configuration_before_it_opens_a_port() {
         let (code, said) = run(name, value);
         assert_eq!(code, Some(64), "{name}={value}: {said}");
         assert!(said.contains(value), "{name}={value}: {said}");
+        assert_eq!(said.lines().count(), 1, "{name}={value}: {said}");
     }
 }
 
@@ -155,7 +173,8 @@ fn a_render_stopped_by_a_signal_leaves_nothing_behind() {
             .spawn()
             .unwrap();
         tokio::runtime::Runtime::new().unwrap().block_on(folders.wait_for_jobs(1));
-        kill(signal, &render);
+        let killed = Command::new("kill").args([signal, &render.id().to_string()]).status();
+        assert!(killed.unwrap().success());
         assert_eq!(render.wait().unwrap().code(), Some(130), "{signal}");
         assert_eq!(folders.jobs(), 0, "{signal}");
         assert!(!Path::new(&video).exists(), "{signal}");
@@ -177,6 +196,7 @@ impl ServerProcess {
             .env("DUOLIP_DATA_DIR", root())
             .env("DUOLIP_WORK_DIR", folders.work.path())
             .env("DUOLIP_CACHE_DIR", folders.cache.path())
+            .process_group(0)
             .spawn()
             .unwrap();
         let url = format!("http://127.0.0.1:{port}");
@@ -186,43 +206,44 @@ impl ServerProcess {
         Self { process, url }
     }
 
-    /// Sends speech of `seconds`, waits until its job runs, and tells the server to stop.
+    /// Sends speech of `seconds`, waits until its job runs, and sends `signal` to the whole group,
+    /// as a terminal does.
     async fn stop_while_rendering(
         &self,
         folders: &Folders,
         seconds: usize,
+        signal: &str,
     ) -> reqwest::Result<reqwest::Response> {
         let audio = reqwest::multipart::Part::bytes(wav(16_000 * seconds, 16_000));
         let form = reqwest::multipart::Form::new().part("audio", audio.file_name("a.wav"));
         let url = format!("{}/api/generate", self.url);
         let running = tokio::spawn(reqwest::Client::new().post(url).multipart(form).send());
         folders.wait_for_jobs(1).await;
-        kill("-TERM", &self.process);
+        let group = format!("-{}", self.process.id());
+        let killed = Command::new("kill").args([signal, "--", &group]).status();
+        assert!(killed.unwrap().success());
         running.await.unwrap()
     }
 }
 
-fn kill(signal: &str, process: &Child) {
-    let killed = Command::new("kill").args([signal, &process.id().to_string()]).status();
-    assert!(killed.unwrap().success());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_told_to_stop_finishes_the_job_it_has() {
-    let folders = Folders::new();
-    let mut server = ServerProcess::start(&folders, "120").await;
-    let response = server.stop_while_rendering(&folders, 20).await.unwrap();
-    assert_eq!(response.status(), 200);
-    Probe::bytes(&response.bytes().await.unwrap()).assert_exact(16_000 * 20, 16_000);
-    assert!(server.process.wait().unwrap().success());
-    assert_eq!(folders.jobs(), 0);
+    for signal in ["-TERM", "-INT"] {
+        let folders = Folders::new();
+        let mut server = ServerProcess::start(&folders, "120").await;
+        let response = server.stop_while_rendering(&folders, 10, signal).await.unwrap();
+        assert_eq!(response.status(), 200, "{signal}");
+        Probe::bytes(&response.bytes().await.unwrap()).assert_exact(16_000 * 10, 16_000);
+        assert!(server.process.wait().unwrap().success(), "{signal}");
+        assert_eq!(folders.jobs(), 0, "{signal}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_outlives_the_grace_period_is_cancelled() {
     let folders = Folders::new();
     let mut server = ServerProcess::start(&folders, "1").await;
-    assert!(server.stop_while_rendering(&folders, 600).await.is_err());
+    assert!(server.stop_while_rendering(&folders, 600, "-TERM").await.is_err());
     assert!(server.process.wait().unwrap().success());
     assert_eq!(folders.jobs(), 0);
 }

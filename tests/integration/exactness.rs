@@ -47,7 +47,8 @@ async fn render(
         num_workers,
         ..JobRequest::default()
     };
-    let outcome = engine.render(request, recorder.clone()).await.unwrap();
+    let place = engine.place().unwrap();
+    let outcome = engine.render(request, place, recorder.clone()).await.unwrap();
     let frames = recorder.frames.lock().unwrap().clone();
     let chunks = recorder.chunks.lock().unwrap().clone();
     (Probe::file(&outcome.video.path), frames, chunks)

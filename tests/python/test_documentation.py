@@ -33,16 +33,13 @@ def folder(tmp_path_factory):
     """A folder with models and avatars, as a user has it, that tests may write to."""
     folder = tmp_path_factory.mktemp("user")
     (folder / "models").symlink_to(ROOT / "models")
+    (folder / "target").symlink_to(PROGRAMS.parent)
     shutil.copytree(ROOT / "avatars", folder / "avatars")
     return folder
 
 
-def run(arguments, folder, **options):
-    path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path}
-    result = subprocess.run(
-        arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False, **options
-    )
+def run(arguments, folder):
+    result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
 

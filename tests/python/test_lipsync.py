@@ -1,4 +1,9 @@
-"""The mouths of both models follow speech that they have never heard."""
+"""The mouths of both models follow speech that they have never heard.
+
+One of the seven held-out voices, shelby, is not among those of the test: its opening
+correlates by 0.86 in English and by 0.897 in Russian, its width by less than 0.70. The
+figures of all seven are in models/training/README.md.
+"""
 
 import lipsync
 import pytest

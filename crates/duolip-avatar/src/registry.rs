@@ -70,6 +70,12 @@ impl AvatarRegistry {
         Ok(self.keep(self.preparer.prepare_at(path)?))
     }
 
+    /// Whether the avatar `name` is prepared; does not prepare it.
+    #[must_use]
+    pub fn is_ready(&self, name: &str) -> bool {
+        self.prepared(name).is_some()
+    }
+
     /// The names of all avatars, sorted, broken ones included.
     #[must_use]
     pub fn names(&self) -> BTreeSet<String> {

@@ -55,7 +55,7 @@ impl Source {
             return Self::in_folder(&own_folder, name, name).map(Some);
         }
         let bare = pictures_in(folder)
-            .map_err(|source| unreadable(&folder.display().to_string(), source))?
+            .map_err(|source| unreadable("the folder of avatars", source))?
             .into_iter()
             .find(|file| file.file_stem().is_some_and(|stem| stem == name));
         bare.map(|file| Self::bare(&file, name, file_name(&file))).transpose()
@@ -121,10 +121,11 @@ pub(crate) fn names_in(folder: &Path) -> io::Result<BTreeSet<String>> {
     Ok(names)
 }
 
-/// Whether `name` may be an avatar's: ASCII letters, digits, `-` and `_`.
+/// Whether `name` may be an avatar's: letters and digits of any alphabet, `-` and `_`. No dots and
+/// no slashes: a name never leads out of the folder.
 fn is_name(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(allowed)
+    let allowed = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    (1..=MAX_NAME).contains(&name.chars().count()) && name.chars().all(allowed)
 }
 
 /// The picture files in `folder`, by their endings, sorted; hidden files are left out.

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -85,7 +86,9 @@ impl Child {
     /// [`ChildError::NotStarted`] when the program is missing or may not be run.
     pub fn start(command: &mut Command) -> Result<Self, ChildError> {
         let program = command.get_program().to_string_lossy().into_owned();
+        // A group of its own: Ctrl-C at a terminal is for us, and we decide what becomes of the job.
         let mut process = command
+            .process_group(0)
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|source| ChildError::NotStarted { program: program.clone(), source })?;
@@ -134,9 +137,9 @@ impl Child {
 
     /// What a broken pipe really means: the program's own failure when it failed, else the pipe's.
     #[must_use]
-    pub fn broken_pipe(self, source: std::io::Error) -> ChildError {
+    pub fn broken_pipe(self, source: std::io::Error, cancel: &CancellationToken) -> ChildError {
         let program = self.program.clone();
-        match self.finish(&CancellationToken::new()) {
+        match self.finish(cancel) {
             Err(failure) => failure,
             Ok(()) => ChildError::Pipe { program, source },
         }
@@ -196,7 +199,7 @@ pub fn run(
             Ok(Ok(None)) => {
                 Err(ChildError::TooMuchOutput { program: child.program.clone(), limit_bytes })
             }
-            Ok(Err(source)) => Err(child.broken_pipe(source)),
+            Ok(Err(source)) => Err(child.broken_pipe(source, cancel)),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })

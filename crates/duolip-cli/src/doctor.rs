@@ -23,7 +23,7 @@ pub(crate) fn doctor(config: Config) -> ExitCode {
     let engine = match Engine::build(config, &Look::PAIR) {
         Ok(engine) => engine,
         Err(error) => {
-            line("engine", Err(error.to_string()));
+            line("engine", Err(chain(&error)));
             return ExitCode::from(outside(duolip_pipeline::ErrorKind::Internal).exit);
         }
     };
@@ -88,7 +88,7 @@ pub(crate) fn doctor(config: Config) -> ExitCode {
         ),
     );
     let health = Health::of(&engine);
-    println!("{:<14} {:?}", "status", health.status);
+    println!("{:<14} {}", "status", health.status);
     if health.status == duolip_service::health::Status::Ready {
         ExitCode::SUCCESS
     } else {

@@ -7,7 +7,7 @@ mod render;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use duolip_service::config::{Config, EXIT_CONFIG, read_dotenv};
+use duolip_service::config::{Config, ConfigError, read_dotenv};
 
 /// Talking avatars: text or speech and a picture in, an MP4 out.
 #[derive(Parser)]
@@ -34,35 +34,21 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    if let Err(error) = read_dotenv() {
-        return misconfigured(&error);
-    }
-    // clap's own exit code for a wrong argument is 2; ours is that of a wrong configuration.
-    let Args { command } = match Args::try_parse() {
-        Ok(args) => args,
-        Err(error) => {
-            // Fails only when nobody reads it.
-            let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(EXIT_CONFIG)
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
-    };
-    match command {
-        Command::Render { render, config } => match config.checked() {
-            Ok(config) => render::render(render, config),
-            Err(error) => misconfigured(&error),
-        },
-        Command::Doctor { config } => match config.checked() {
-            Ok(config) => doctor::doctor(config),
-            Err(error) => misconfigured(&error),
-        },
+    match Args::read() {
+        Ok(Command::Render { render, config }) => render::render(render, config),
+        Ok(Command::Doctor { config }) => doctor::doctor(config),
+        Err(error) => error.report("duolip"),
     }
 }
 
-fn misconfigured(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("duolip: {error}");
-    ExitCode::from(EXIT_CONFIG)
+impl Args {
+    fn read() -> Result<Command, ConfigError> {
+        read_dotenv()?;
+        Ok(match Self::try_parse()?.command {
+            Command::Render { render, config } => {
+                Command::Render { render, config: config.checked()? }
+            }
+            Command::Doctor { config } => Command::Doctor { config: config.checked()? },
+        })
+    }
 }

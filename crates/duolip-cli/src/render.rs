@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::Args;
 use duolip_pipeline::job::JobRequest;
 use duolip_pipeline::lipsync::Look;
@@ -33,7 +32,7 @@ pub(crate) struct RenderArgs {
     /// Voice [default: the configured one]
     #[arg(long, value_name = "NAME")]
     voice: Option<String>,
-    /// Avatar: a name, or the path of a photo [default: the configured one]
+    /// Avatar: a name, or the path of a photo or of an avatar's folder [default: the configured one]
     #[arg(long, value_name = "NAME|FILE")]
     avatar: Option<String>,
     /// Models, in the order in which chunks are dealt out
@@ -56,7 +55,7 @@ fn parse_look(text: &str) -> Result<Look, String> {
 
 /// Renders one video and says what it cost.
 pub(crate) fn render(args: RenderArgs, config: Config) -> ExitCode {
-    duolip_service::logging::init(Some("error"));
+    duolip_service::logging::init(Some("off"));
     match rendered(args, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -81,10 +80,11 @@ fn rendered(args: RenderArgs, config: Config) -> anyhow::Result<()> {
     };
     // What can be refused is refused before a model is loaded.
     request.check(config.job_limits()).map_err(JobError::at(Stage::Validate))?;
+    let whole = Output::beside(&output)?;
     let engine = Engine::build(config, &request.models)?;
-    let photo = PathBuf::from(&request.avatar);
-    if photo.is_file() {
-        let avatar = engine.avatars().add(&photo).map_err(JobError::at(Stage::Face))?;
+    let path = Path::new(&request.avatar);
+    if !engine.avatars().names().contains(&request.avatar) && path.exists() {
+        let avatar = engine.avatars().add(path).map_err(JobError::at(Stage::Face))?;
         request.avatar.clone_from(&avatar.name);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -96,45 +96,67 @@ fn rendered(args: RenderArgs, config: Config) -> anyhow::Result<()> {
             }
         }
     })?;
-    deliver(&video.path, &output)
-        .with_context(|| format!("{} could not be written", output.display()))?;
+    whole.deliver(&video.path)?;
     eprintln!("{}\n{}", output.display(), video.statistics);
     Ok(())
 }
 
 async fn job(engine: &Engine, request: JobRequest) -> Result<Video, JobError> {
-    let outcome = engine.render(request, Arc::new(ChunkBars::default())).await;
+    let outcome = engine.render(request, engine.place()?, Arc::new(ChunkBars::default())).await;
     outcome.map(|outcome| outcome.video).map_err(|failure| failure.error)
 }
 
 /// Reads at most one byte more than may be given, so that the limit can be named.
-fn read_audio(path: &Path, limit_bytes: usize) -> anyhow::Result<Vec<u8>> {
+fn read_audio(path: &Path, limit_bytes: usize) -> Result<Vec<u8>, JobError> {
     let read = || {
         let mut audio = Vec::new();
         std::fs::File::open(path)?.take(limit_bytes as u64 + 1).read_to_end(&mut audio)?;
         std::io::Result::Ok(audio)
     };
-    read().map_err(|source| {
-        let text = format!("{} could not be read: {source}", path.display());
-        JobError::with_kind(Stage::Validate, ErrorKind::NotFound, text).into()
-    })
+    read().map_err(|error| unusable(path, "read", &error))
 }
 
-/// Puts the video at `output`, whole or not at all.
-fn deliver(video: &Path, output: &Path) -> std::io::Result<()> {
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut whole = tempfile::Builder::new().prefix(".duolip-").tempfile_in(folder)?;
-    std::io::copy(&mut std::fs::File::open(video)?, whole.as_file_mut())?;
-    let whole = whole.into_temp_path();
-    set_readable(&whole)?;
-    whole.persist(output)?;
-    Ok(())
+/// A file that the user named and that cannot be used.
+fn unusable(path: &Path, what: &str, error: &std::io::Error) -> JobError {
+    let kind = match error.kind() {
+        std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+        _ => ErrorKind::InvalidInput,
+    };
+    let text = format!("{} could not be {what}: {error}", path.display());
+    JobError::with_kind(Stage::Validate, kind, text)
 }
 
-/// A temporary file is its owner's alone; a video is for everybody.
-fn set_readable(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
+/// The video's place, tried before any work is done; the file appears whole or not at all.
+struct Output<'a> {
+    path: &'a Path,
+    beside: tempfile::NamedTempFile,
+}
+
+impl<'a> Output<'a> {
+    fn beside(path: &'a Path) -> Result<Self, JobError> {
+        let open = || {
+            if path.is_dir() {
+                return Err(std::io::ErrorKind::IsADirectory.into());
+            }
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder)?;
+            tempfile::Builder::new().prefix(".duolip-").tempfile_in(folder)
+        };
+        let beside = open().map_err(|error| unusable(path, "written", &error))?;
+        Ok(Self { path, beside })
+    }
+
+    fn deliver(mut self, video: &Path) -> Result<(), JobError> {
+        let path = self.path;
+        let mut write = || {
+            std::io::copy(&mut std::fs::File::open(video)?, self.beside.as_file_mut())?;
+            // A temporary file is its owner's alone; a video is for everybody.
+            let for_everybody = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+            self.beside.as_file().set_permissions(for_everybody)
+        };
+        write()
+            .and_then(|()| self.beside.persist(path).map(drop).map_err(|failed| failed.error))
+            .map_err(|error| unusable(path, "written", &error))
+    }
 }

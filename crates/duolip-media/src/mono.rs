@@ -107,9 +107,9 @@ mod tests {
     }
 
     #[test]
-    fn loud_finite_channels_do_not_add_up_to_infinity() {
+    fn loud_finite_channels_do_not_add_up_to_infinity_and_are_cut_off_at_full_scale() {
         let speech = mix(6, &[f32::MAX; 6]).unwrap();
-        assert_eq!(&speech.samples[..], [f32::MAX]);
+        assert_eq!(&speech.samples[..], [1.0]);
     }
 
     #[test]

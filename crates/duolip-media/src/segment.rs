@@ -110,7 +110,7 @@ impl FfmpegSegment {
         let child = self.child.take().ok_or_else(|| encoder_error(SegmentError::Ended))?;
         match fed {
             Ok(()) => child.finish(&self.cancel),
-            Err(source) => Err(child.broken_pipe(source)),
+            Err(source) => Err(child.broken_pipe(source, &self.cancel)),
         }
         .map_err(child_error)
     }

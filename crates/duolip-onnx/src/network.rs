@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Instant;
 
 use duolip_pipeline::face::FaceCrop;
 use duolip_pipeline::lipsync::{LipSyncError, Look, MouthBatch, Mouths};
@@ -175,6 +176,7 @@ impl Painter for Network {
         batch: &MouthBatch,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Mouths, LipSyncError> {
+        let started = Instant::now();
         self.show(&batch.face);
         let size = self.graph.input_size;
         let mut bgr = Vec::with_capacity(batch.count() * size * size * MOUTH_CHANNELS);
@@ -185,7 +187,7 @@ impl Painter for Network {
             let batch_size = windows.len() / WINDOW_VALUES;
             self.run(windows, &mut bgr).map_err(|error| error.classified(self.look, batch_size))?;
         }
-        Ok(Mouths { size, bgr })
+        Ok(Mouths { size, bgr, work: started.elapsed() })
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) fn serve(look: Look, painter: &mut dyn Painter, requests: &Receiver<R
 mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
 
     use duolip_pipeline::face::FaceCrop;
     use duolip_pipeline::lipsync::PendingMouths;
@@ -88,7 +89,7 @@ mod tests {
             let first = batch.mel_windows[0];
             assert!(first < 13.0, "thirteen");
             self.painted.push(first);
-            Ok(Mouths { size: 1, bgr: vec![first as u8; 3] })
+            Ok(Mouths { size: 1, bgr: vec![first as u8; 3], work: Duration::ZERO })
         }
     }
 

@@ -40,7 +40,7 @@ pub enum EncodeError {
     #[error("the encoder failed")]
     Encoder(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A temporary file could not be written.
-    #[error("{path} could not be written")]
+    #[error("a temporary file could not be written")]
     File {
         /// The file.
         path: PathBuf,

@@ -9,11 +9,8 @@ use crate::error::{Classify, ErrorKind};
 
 /// The job folder could not be made: no space, no permission.
 #[derive(Debug, thiserror::Error)]
-#[error("a job folder could not be made in {parent}")]
-pub struct FolderError {
-    parent: PathBuf,
-    source: std::io::Error,
-}
+#[error("a job folder could not be made")]
+pub struct FolderError(#[source] std::io::Error);
 
 impl Classify for FolderError {
     fn kind(&self) -> ErrorKind {
@@ -38,7 +35,7 @@ impl JobFolder {
             .prefix("duolip-")
             .tempdir_in(parent)
             .map(|folder| Self(Arc::new(folder)))
-            .map_err(|source| FolderError { parent: parent.to_owned(), source })
+            .map_err(FolderError)
     }
 
     /// The folder's path.

@@ -7,6 +7,9 @@ use crate::error::{Classify, ErrorKind};
 use crate::lipsync::Look;
 use crate::speech::Utterance;
 
+/// Characters in the name of a language, voice or avatar.
+const NAME_CHARS: usize = 64;
+
 /// What a request may ask for at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -135,6 +138,14 @@ pub enum InvalidJob {
         /// The number asked for.
         value: i64,
     },
+    /// A name that is longer than any name.
+    #[error("{field} has {chars} characters; the limit is {NAME_CHARS}")]
+    NameTooLong {
+        /// The field.
+        field: &'static str,
+        /// How many there are.
+        chars: usize,
+    },
     /// No models.
     #[error("models is empty; name \"gan\", \"nogan\" or both")]
     NoModels,
@@ -147,6 +158,7 @@ impl Classify for InvalidJob {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::TextTooLong { .. } | Self::AudioTooLarge { .. } => ErrorKind::TooLarge,
+            Self::NameTooLong { .. } => ErrorKind::LimitExceeded,
             _ => ErrorKind::InvalidInput,
         }
     }
@@ -163,6 +175,15 @@ impl JobRequest {
             (Some(_), Some(_)) => return Err(InvalidJob::BothGiven),
             (Some(text), None) => check_text(text, limits.text_chars)?,
             (None, Some(audio)) => check_audio(audio, limits.audio_bytes)?,
+        }
+        let voice = self.voice.as_deref().unwrap_or_default();
+        for (field, name) in
+            [("language", self.language.as_str()), ("voice", voice), ("avatar", &self.avatar)]
+        {
+            let chars = name.chars().count();
+            if chars > NAME_CHARS {
+                return Err(InvalidJob::NameTooLong { field, chars });
+            }
         }
         self.workers()?;
         if self.models.is_empty() {
@@ -268,6 +289,10 @@ mod tests {
             (workers(0), "num_workers is 0; it must be from 1 to 16"),
             (workers(-1), "num_workers is -1; it must be from 1 to 16"),
             (workers(17), "num_workers is 17; it must be from 1 to 16"),
+            (
+                JobRequest { language: "r".repeat(65), ..request() },
+                "65 characters; the limit is 64",
+            ),
             (JobRequest { models: vec![], ..request() }, "models is empty"),
             (JobRequest { models: vec![Look::Gan, Look::Gan], ..request() }, "gan twice"),
         ];

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -71,6 +72,8 @@ pub struct Mouths {
     pub size: usize,
     /// All of them, one after the other.
     pub bgr: Vec<u8>,
+    /// How long the model worked on them, the time in its queue not counted.
+    pub work: Duration,
 }
 
 impl Mouths {

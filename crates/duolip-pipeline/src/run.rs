@@ -85,7 +85,7 @@ impl Classify for Panicked {
 /// The first error of any stage; the other chunks are stopped then.
 ///
 /// # Cancellation
-/// Dropping the future stops every stage within a batch of mouths, ends every child process and
+/// Dropping the future stops every stage within a few batches of mouths, ends every child process and
 /// removes every file.
 ///
 /// # Panics
@@ -94,7 +94,7 @@ pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobErro
     let cancel = CancellationToken::new();
     let _stop_when_dropped = cancel.clone().drop_guard();
     let started = Instant::now();
-    let folder = JobFolder::create_in(&stages.work_dir).map_err(JobError::at(Stage::Validate))?;
+    let folder = JobFolder::create_in(&stages.work_dir).map_err(JobError::at(Stage::Speak))?;
 
     let (speech, speak) = speak(job.speech, job.limits, stages, &folder, &cancel).await?;
     let (mel, mel_time) = mel(&speech).await?;

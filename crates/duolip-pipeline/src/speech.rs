@@ -29,7 +29,7 @@ fn resampler_block(from_hz: usize, to_hz: usize) -> usize {
 /// Speech as everything behind it wants it.
 ///
 /// # Shape
-/// `samples`: mono, f32 in about -1..=1, finite, at least one.
+/// `samples`: mono, f32 in -1..=1, at least one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Speech {
     /// The audio samples.
@@ -39,16 +39,20 @@ pub struct Speech {
 }
 
 impl Speech {
-    /// Speech of checked samples.
+    /// Speech of checked samples. Those beyond full scale, which a float WAV may hold, are cut off
+    /// there, as every player does.
     ///
     /// # Errors
     /// [`SpeechError::Empty`] without samples, [`SpeechError::NotFinite`] with a NaN or infinity.
-    pub fn new(samples: Vec<f32>, rate: SampleRate) -> Result<Self, SpeechError> {
+    pub fn new(mut samples: Vec<f32>, rate: SampleRate) -> Result<Self, SpeechError> {
         if samples.is_empty() {
             return Err(SpeechError::Empty);
         }
         if let Some(index) = samples.iter().position(|sample| !sample.is_finite()) {
             return Err(SpeechError::NotFinite { index, value: samples[index] });
+        }
+        for sample in &mut samples {
+            *sample = sample.clamp(-1.0, 1.0);
         }
         Ok(Self { samples: Arc::new(samples), rate })
     }

@@ -17,12 +17,20 @@ pub struct ChunkStatistics {
     pub frames: FrameRange,
     /// From its first to its last work.
     pub render: Duration,
-    /// Of that, waiting for mouths.
+    /// The models' work on its mouths, which goes on beside composing and encoding.
     pub lip_sync: Duration,
-    /// Of that, composing frames.
+    /// Composing frames.
     pub compose: Duration,
-    /// Of that, waiting for the encoder.
+    /// Waiting for the encoder.
     pub encode: Duration,
+}
+
+impl ChunkStatistics {
+    /// What the chunk would take with every step after the other and nobody else there.
+    #[must_use]
+    pub fn work(&self) -> Duration {
+        self.lip_sync + self.compose + self.encode
+    }
 }
 
 /// The cost of one job.
@@ -53,10 +61,11 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Measured: the chunks' render times, added up, over their wall time. 1 for a single chunk.
+    /// Measured: the chunks' work, added up, over their wall time. Waiting for a session that
+    /// works for another chunk is no work.
     #[must_use]
     pub fn speedup(&self) -> f64 {
-        let sum: Duration = self.chunks.iter().map(|chunk| chunk.render).sum();
+        let sum: Duration = self.chunks.iter().map(ChunkStatistics::work).sum();
         ratio(sum, self.render)
     }
 
@@ -75,7 +84,8 @@ impl fmt::Display for Statistics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
         let mut line = |name: &str, duration: Duration, note: &str| {
-            writeln!(formatter, "  {name:<14}{:>9.1} ms  {note}", ms(duration))
+            let line = format!("  {name:<14}{:>9.1} ms  {note}", ms(duration));
+            writeln!(formatter, "{}", line.trim_end())
         };
         line("speech", self.speak, &format!("{:.3} s of speech", self.speech_seconds))?;
         line("mel", self.mel, "")?;

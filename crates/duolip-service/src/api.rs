@@ -3,9 +3,13 @@
 //! One body for JSON and multipart: a multipart form becomes the same JSON object, so both are
 //! checked by the same rules.
 
+use std::collections::BTreeSet;
+use std::error::Error as _;
+use std::time::Duration;
+
 use axum::extract::multipart::Multipart;
 use axum::extract::{FromRequest, Request};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use duolip_pipeline::chunk::WORKERS;
@@ -13,6 +17,7 @@ use duolip_pipeline::error::Classify;
 use duolip_pipeline::job::{JobId, JobRequest};
 use duolip_pipeline::lipsync::Look;
 use duolip_pipeline::{ErrorKind, JobError, Stage};
+use http_body_util::LengthLimitError;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -21,6 +26,9 @@ use crate::errors::outside;
 
 /// What base64 and the other fields may add to the bytes of audio.
 const BODY_SLACK_BYTES: usize = 1 << 20;
+
+/// How long a body may take to arrive; it holds a place meanwhile.
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The most bytes that a body may have: the audio in base64, and the other fields.
 #[must_use]
@@ -95,12 +103,21 @@ pub enum BodyError {
     /// It is no multipart form.
     #[error("the body is not a multipart form: {0}")]
     NotMultipart(String),
+    /// It came in pieces that do not fit together, or not to its end.
+    #[error("the body did not arrive whole")]
+    Broken(#[source] axum::Error),
+    /// It took too long to arrive.
+    #[error("the body did not arrive within {} s", BODY_TIMEOUT.as_secs())]
+    Slow,
     /// It is too large.
     #[error("the body is larger than {limit_bytes} bytes")]
     TooLarge {
         /// The limit.
         limit_bytes: usize,
     },
+    /// Reading it panicked.
+    #[error("the body could not be parsed")]
+    Panicked(#[source] tokio::task::JoinError),
     /// A field is wrong.
     #[error("{0}")]
     Field(String),
@@ -122,7 +139,9 @@ pub enum BodyError {
 impl Classify for BodyError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotJson(_) | Self::NotMultipart(_) => ErrorKind::Unparsable,
+            Self::NotJson(_) | Self::NotMultipart(_) | Self::Broken(_) => ErrorKind::Unparsable,
+            Self::Slow => ErrorKind::DeadlineExceeded,
+            Self::Panicked(_) => ErrorKind::Internal,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Field(_) | Self::OtherEndpoint { .. } | Self::NoStore => ErrorKind::InvalidInput,
         }
@@ -142,6 +161,7 @@ fn workers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D:
         Value::Null => Ok(None),
         value => value.as_i64().map(Some).ok_or_else(|| {
             let (from, to) = (WORKERS.start(), WORKERS.end());
+            let value = quoted(&value.to_string());
             serde::de::Error::custom(format!("{value} is not a whole number from {from} to {to}"))
         }),
     }
@@ -154,20 +174,8 @@ impl Body {
     /// [`BodyError`].
     pub async fn read(request: Request, config: &Config) -> Result<Self, BodyError> {
         let limit_bytes = body_limit_bytes(config);
-        let is_form = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.trim_start().starts_with("multipart/form-data"));
-        if is_form {
-            return from_form(request, limit_bytes).await;
-        }
-        let bytes = axum::body::to_bytes(request.into_body(), limit_bytes)
-            .await
-            .map_err(|_| BodyError::TooLarge { limit_bytes })?;
-        let object: Map<String, Value> = serde_json::from_slice(&bytes)
-            .map_err(|error| BodyError::NotJson(error.to_string()))?;
-        from_object(object)
+        let read = read(request, limit_bytes);
+        tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(BodyError::Slow))
     }
 
     /// The job that the body asks of `endpoint`; what it leaves out is the configuration's default.
@@ -219,11 +227,59 @@ impl Body {
     }
 }
 
+async fn read(request: Request, limit_bytes: usize) -> Result<Body, BodyError> {
+    if announced_bytes(request.headers()).is_some_and(|length| length > limit_bytes) {
+        return Err(BodyError::TooLarge { limit_bytes });
+    }
+    if is_form(request.headers()) {
+        return from_form(request, limit_bytes).await;
+    }
+    let bytes = axum::body::to_bytes(request.into_body(), limit_bytes).await.map_err(|error| {
+        let too_large =
+            error.source().and_then(|cause| cause.downcast_ref::<LengthLimitError>()).is_some();
+        if too_large { BodyError::TooLarge { limit_bytes } } else { BodyError::Broken(error) }
+    })?;
+    // Megabytes of base64 are no work for the threads that answer /ping.
+    let parsed = tokio::task::spawn_blocking(move || {
+        let object: Map<String, Value> = serde_json::from_slice(&bytes)
+            .map_err(|error| BodyError::NotJson(error.to_string()))?;
+        from_object(object)
+    });
+    parsed.await.map_err(BodyError::Panicked)?
+}
+
+fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media_type
+        .unwrap_or_default()
+        .trim_start()
+        .to_ascii_lowercase()
+        .starts_with("multipart/form-data")
+}
+
+/// Values of the request in messages are cut off here: a message is for people.
+const QUOTED_CHARS: usize = 80;
+
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 fn from_object(object: Map<String, Value>) -> Result<Body, BodyError> {
     serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| {
         let path = error.path().to_string();
         let reason = error.into_inner();
-        BodyError::Field(if path == "." { reason.to_string() } else { format!("{path}: {reason}") })
+        let reason = reason.to_string();
+        // A wrong value stands at the beginning of the reason, what is known at its end.
+        let reason =
+            if reason.chars().count() > 4 * QUOTED_CHARS { quoted(&reason) } else { reason };
+        BodyError::Field(if path == "." { reason } else { format!("{}: {reason}", quoted(&path)) })
     })
 }
 
@@ -239,15 +295,25 @@ async fn from_form(request: Request, limit_bytes: usize) -> Result<Body, BodyErr
             BodyError::NotMultipart(error.body_text())
         }
     };
+    let mut seen = BTreeSet::new();
     let mut object = Map::new();
     let mut file = None;
     while let Some(part) = form.next_field().await.map_err(unreadable)? {
         let name = part.name().unwrap_or_default().to_owned();
-        if name == "audio" {
-            file = Some(part.bytes().await.map_err(unreadable)?.to_vec());
+        if !seen.insert(name.clone()) {
+            return Err(BodyError::Field(format!("{} is given twice", quoted(&name))));
+        }
+        let bytes = part.bytes().await.map_err(unreadable)?;
+        if bytes.is_empty() {
+            // What a browser sends for a field that was left empty.
             continue;
         }
-        let text = part.text().await.map_err(unreadable)?;
+        if name == "audio" {
+            file = Some(bytes.to_vec());
+            continue;
+        }
+        let text = String::from_utf8(bytes.into())
+            .map_err(|_| BodyError::Field(format!("{}: it is not UTF-8", quoted(&name))))?;
         let value = match name.as_str() {
             "num_workers" => text.trim().parse::<i64>().map_or(Value::String(text), Value::from),
             "models" => text.split(',').map(str::trim).map(Value::from).collect(),

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
@@ -166,7 +167,7 @@ pub struct ServerArgs {
 }
 
 /// The exit code of a wrong configuration.
-pub const EXIT_CONFIG: u8 = 64;
+const EXIT_CONFIG: u8 = 64;
 
 /// What is wrong with the configuration, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -187,9 +188,38 @@ pub enum ConfigError {
         /// What sets it.
         variable: &'static str,
     },
-    /// `.env` exists and cannot be used.
-    #[error(".env could not be read")]
-    DotEnv(#[source] dotenvy::Error),
+    /// `.env` exists and cannot be read.
+    #[error(".env could not be read: {0}")]
+    DotEnv(std::io::Error),
+    /// A line of `.env` is none of NAME=value. The line is not quoted: it may hold a secret.
+    #[error(".env has a line that is not NAME=value; values with blanks need quotes")]
+    DotEnvLine,
+    /// A wrong option or variable.
+    #[error(transparent)]
+    Arguments(#[from] clap::Error),
+}
+
+impl ConfigError {
+    /// Says what is wrong in one line on stderr, and gives the exit code. Help and version, which
+    /// clap reports the same way, go to stdout and are a success.
+    #[must_use]
+    pub fn report(&self, program: &str) -> ExitCode {
+        let line = match self {
+            Self::Arguments(error) if !error.use_stderr() => {
+                // Fails only when nobody reads it.
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            }
+            Self::Arguments(error) => {
+                let text = error.to_string();
+                let first = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+                first.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
+            }
+            other => other.to_string(),
+        };
+        eprintln!("{program}: {line}");
+        ExitCode::from(EXIT_CONFIG)
+    }
 }
 
 /// Reads `.env` from the current folder or one above it, if there is one. Variables that are set
@@ -201,7 +231,8 @@ pub fn read_dotenv() -> Result<(), ConfigError> {
     match dotenvy::dotenv() {
         Ok(_) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
-        Err(error) => Err(ConfigError::DotEnv(error)),
+        Err(dotenvy::Error::Io(error)) => Err(ConfigError::DotEnv(error)),
+        Err(_) => Err(ConfigError::DotEnvLine),
     }
 }
 

@@ -16,7 +16,7 @@ use duolip_pipeline::run::{Cast, Stages, Video, run};
 use duolip_pipeline::speech::{Speech, SpeechError, SpeechSynthesizer, Utterance};
 use duolip_pipeline::{CancellationToken, ErrorKind, JobError, Stage};
 use duolip_speech::{EspeakError, EspeakSettings, EspeakSynthesizer};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{Instrument, info_span};
 
 use crate::config::Config;
@@ -43,6 +43,9 @@ pub enum EngineError {
     /// The face detector could not be made.
     #[error("the face detector could not be made")]
     Detector(#[source] FaceError),
+    /// Building it panicked.
+    #[error("building the engine panicked: {0}")]
+    Panicked(String),
     /// The folder of avatars cannot be read.
     #[error("the folder of avatars cannot be used; set DUOLIP_AVATARS_DIR")]
     Avatars(#[source] FaceError),
@@ -160,16 +163,30 @@ impl Engine {
         &self.ffmpeg
     }
 
-    /// Renders `request`.
+    /// Takes a place for one job; it is free again when the place is dropped.
     ///
     /// # Errors
-    /// A place is taken before any work, so an overloaded engine answers at once.
+    /// Kind `overloaded` at once when all are taken.
+    pub fn place(&self) -> Result<Place<'_>, JobError> {
+        let jobs = self.config.limits.max_jobs;
+        self.places
+            .try_acquire()
+            .map(Place)
+            .map_err(|_| JobError::new(Stage::Validate, Overloaded { jobs }))
+    }
+
+    /// Renders `request` in `place`.
+    ///
+    /// # Errors
+    /// Of any stage; kind `deadline_exceeded` when the job takes too long. Not logged here: that is
+    /// for the boundary, [`Failure::log`].
     ///
     /// # Cancellation
     /// Dropping the future stops the job and removes its files.
     pub async fn render(
         &self,
         request: JobRequest,
+        _place: Place<'_>,
         observer: Arc<dyn Observer>,
     ) -> Result<Outcome, Failure> {
         let job =
@@ -177,29 +194,22 @@ impl Engine {
         let job_id = job.id;
         let span = info_span!("job", id = %job_id);
         let rendered = async {
-            let _place = self.places.try_acquire().map_err(|_| {
-                let jobs = self.config.limits.max_jobs;
-                JobError::new(Stage::Validate, Overloaded { jobs })
-            })?;
             let cast = self.cast(&job, observer).await?;
-            let limit_seconds = self.config.limits.deadline_seconds;
-            tokio::time::timeout(self.config.deadline(), run(job, cast, &self.stages))
+            run(job, cast, &self.stages).await
+        };
+        let limit_seconds = self.config.limits.deadline_seconds;
+        let result =
+            tokio::time::timeout(self.config.deadline(), rendered.instrument(span.clone()))
                 .await
                 .unwrap_or_else(|_| {
-                    Err(JobError::new(Stage::Deliver, DeadlineExceeded { limit_seconds }))
-                })
-        };
-        let result = rendered.instrument(span.clone()).await;
-        let _in_span = span.enter();
+                    Err(JobError::new(Stage::LipSync, DeadlineExceeded { limit_seconds }))
+                });
         match result {
             Ok(video) => {
-                tracing::info!("job done\n{}", video.statistics);
+                span.in_scope(|| tracing::info!("job done\n{}", video.statistics));
                 Ok(Outcome { job_id, video })
             }
-            Err(error) => {
-                log(&error);
-                Err(Failure { job_id: Some(job_id), error })
-            }
+            Err(error) => Err(Failure { job_id: Some(job_id), error }),
         }
     }
 
@@ -222,15 +232,28 @@ impl Engine {
     }
 }
 
-/// Logged once, here at the boundary, with the chain of causes. The caller's own mistakes are no
-/// errors of ours.
-fn log(error: &JobError) {
-    let (code, stage, cause) = (outside(error.kind()).code, error.stage(), error.chain());
-    match error.kind() {
-        ErrorKind::Internal | ErrorKind::Upstream | ErrorKind::GpuOutOfMemory => {
-            tracing::error!(code, %stage, cause, "job failed");
+/// A place for one job.
+#[derive(Debug)]
+pub struct Place<'a>(#[expect(dead_code, reason = "held, not read")] SemaphorePermit<'a>);
+
+impl Failure {
+    /// Logs the failure, once, at the boundary. A fault of ours with the chain of its causes; a
+    /// refusal without them, because they quote the request.
+    pub fn log(&self) {
+        let (kind, stage) = (self.error.kind(), self.error.stage());
+        let code = outside(kind).code;
+        let job = self.job_id.map(|id| id.to_string());
+        match kind {
+            ErrorKind::Unparsable
+            | ErrorKind::InvalidInput
+            | ErrorKind::TooLarge
+            | ErrorKind::LimitExceeded
+            | ErrorKind::NotFound => tracing::warn!(code, %stage, job, "request refused"),
+            ErrorKind::Internal | ErrorKind::Upstream | ErrorKind::GpuOutOfMemory => {
+                tracing::error!(code, %stage, job, cause = self.error.chain(), "job failed");
+            }
+            _ => tracing::warn!(code, %stage, job, cause = self.error.chain(), "job not done"),
         }
-        _ => tracing::warn!(code, %stage, cause, "job refused"),
     }
 }
 

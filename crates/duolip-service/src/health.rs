@@ -20,6 +20,17 @@ pub enum Status {
     Failed,
 }
 
+impl std::fmt::Display for Status {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Ready => "ready",
+            Self::Warming => "warming",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+        })
+    }
+}
+
 impl Status {
     /// Whether requests should be sent here.
     #[must_use]
@@ -42,9 +53,8 @@ pub struct Health {
     pub nogan_model_loaded: bool,
     /// Whether the default avatar is prepared.
     pub avatar_loaded: bool,
-    /// The models one by one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub execution_provider: Option<PerModel<Option<ProviderHealth>>>,
+    /// What the models run on; null for one that is not loaded.
+    pub execution_provider: PerModel<Option<ProviderHealth>>,
     /// The versions of what is used.
     pub versions: Versions,
 }
@@ -91,7 +101,7 @@ impl Health {
             gan_model_loaded: false,
             nogan_model_loaded: false,
             avatar_loaded: false,
-            execution_provider: None,
+            execution_provider: PerModel { gan: None, nogan: None },
             versions: versions(None),
         }
     }
@@ -108,8 +118,13 @@ impl Health {
                     .push(format!("the {} model is not loaded from {path}: {reason}", slot.look));
             }
         }
-        let avatar = engine.avatars().get(&engine.config().avatars.default_avatar);
-        problems.extend(avatar.as_ref().err().map(|error| chain(error)));
+        let default_avatar = &engine.config().avatars.default_avatar;
+        let avatar_loaded = engine.avatars().is_ready(default_avatar);
+        if !avatar_loaded {
+            problems.push(format!(
+                "the default avatar {default_avatar} cannot be used; the log says why"
+            ));
+        }
         problems.extend(engine.synthesizer().as_ref().err().cloned());
         problems.extend(engine.ffmpeg().as_ref().err().cloned());
         let can_encode = engine.ffmpeg().as_ref().is_ok_and(|ffmpeg| ffmpeg.has_libx264);
@@ -117,7 +132,7 @@ impl Health {
             problems.push("this ffmpeg has no libx264 encoder".to_owned());
         }
         let status = match engine.models().loaded().len() {
-            _ if !can_encode || avatar.is_err() => Status::Failed,
+            _ if !can_encode || !avatar_loaded => Status::Failed,
             0 => Status::Failed,
             2 if problems.is_empty() => Status::Ready,
             _ => Status::Degraded,
@@ -133,11 +148,8 @@ impl Health {
             status,
             gan_model_loaded: loaded(Look::Gan),
             nogan_model_loaded: loaded(Look::Nogan),
-            avatar_loaded: avatar.is_ok(),
-            execution_provider: Some(PerModel {
-                gan: provider(Look::Gan),
-                nogan: provider(Look::Nogan),
-            }),
+            avatar_loaded,
+            execution_provider: PerModel { gan: provider(Look::Gan), nogan: provider(Look::Nogan) },
             versions: versions(Some(engine)),
             problems,
         }

@@ -87,23 +87,9 @@ impl SessionPair {
                 name = Some(model.name());
                 Ok(Arc::new(LipSyncSession::new(model, settings, runtime)?))
             })();
-            match &session {
-                Ok(session) => {
-                    let facts = session.facts();
-                    tracing::info!(
-                        model = %look,
-                        path = %path.display(),
-                        provider = %facts.provider,
-                        load_ms = facts.load.as_millis(),
-                        warm_up_ms = facts.warm_up.as_millis(),
-                        "lip-sync model is warm"
-                    );
-                }
-                Err(LoadError::NotWanted) => {}
-                Err(error) => {
-                    let reason = chain(error);
-                    tracing::error!(model = %look, path = %path.display(), reason, "lip-sync model is not loaded");
-                }
+            if let Err(error @ (LoadError::Library(_) | LoadError::Session(_))) = &session {
+                let (path, reason) = (path.display(), chain(error));
+                tracing::error!(%look, %path, reason, "lip-sync model is not loaded");
             }
             ModelSlot { look, path, name, session }
         };

@@ -1,5 +1,6 @@
 //! The HTTP routes, the same behind a plain server and behind Lambda.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use axum::body::Body as HttpBody;
@@ -9,11 +10,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use duolip_pipeline::error::{Classify, chain};
+use duolip_pipeline::lipsync::Look;
 use duolip_pipeline::observe::NoObserver;
 use duolip_pipeline::run::Video;
 use duolip_pipeline::statistics::Statistics;
 use duolip_pipeline::{ErrorKind, JobError, Stage};
-use futures::StreamExt as _;
 use tokio_util::io::ReaderStream;
 
 use crate::api::{Body, Endpoint, ErrorBody, body_limit_bytes};
@@ -37,15 +38,15 @@ pub struct Service {
 enum NotServing {
     #[error("the models are still loading; try again soon")]
     Warming,
-    #[error("the engine could not be built: {0}")]
-    Failed(String),
+    #[error("the engine could not be built; GET /api/health says why")]
+    Failed,
 }
 
 impl Classify for NotServing {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Warming => ErrorKind::NotReady,
-            Self::Failed(_) => ErrorKind::Internal,
+            Self::Failed => ErrorKind::Internal,
         }
     }
 }
@@ -60,7 +61,12 @@ impl Service {
     /// Builds the engine. Blocks; a second call waits for the first.
     pub fn warm_up(&self) {
         let built = self.engine.get_or_init(|| {
-            Engine::build(Config::clone(&self.config), &duolip_pipeline::lipsync::Look::PAIR)
+            let build = || Engine::build(Config::clone(&self.config), &Look::PAIR);
+            catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|panic| {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+                Err(EngineError::Panicked(text.unwrap_or("without a message").to_owned()))
+            })
         });
         if let Err(error) = built {
             tracing::error!(reason = chain(error), "the engine could not be built");
@@ -82,17 +88,19 @@ impl Service {
         match self.engine.get() {
             None => Err(not_serving(NotServing::Warming)),
             Some(Ok(engine)) => Ok(engine),
-            Some(Err(error)) => Err(not_serving(NotServing::Failed(chain(error)))),
+            Some(Err(_)) => Err(not_serving(NotServing::Failed)),
         }
     }
 
     async fn render(&self, endpoint: Endpoint, request: Request) -> Result<Outcome, Failure> {
         let engine = self.engine()?;
+        // The place comes first: it bounds the memory of bodies as well as of jobs.
+        let place = engine.place()?;
         let at = JobError::at(Stage::Validate);
         let body = Body::read(request, &self.config).await.map_err(&at)?;
         let request =
             body.into_request(endpoint, &self.config, &engine.models().loaded()).map_err(&at)?;
-        engine.render(request, Arc::new(NoObserver)).await
+        engine.render(request, place, Arc::new(NoObserver)).await
     }
 }
 
@@ -161,6 +169,7 @@ async fn respond(service: &Service, endpoint: Endpoint, request: Request) -> Res
 }
 
 fn failed(failure: &Failure) -> Response {
+    failure.log();
     let kind = failure.error.kind();
     let status =
         StatusCode::from_u16(outside(kind).status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -172,7 +181,8 @@ fn failed(failure: &Failure) -> Response {
     response
 }
 
-/// Streams the video from disk; its job folder goes when the last byte has been read.
+/// Streams the video from disk. Its job folder goes at once: an open file can be read to its end,
+/// and a slow reader keeps no segments.
 async fn video(
     endpoint: Endpoint,
     Outcome { job_id, video }: Outcome,
@@ -184,11 +194,8 @@ async fn video(
     };
     let file = tokio::fs::File::open(&path).await.map_err(unreadable)?;
     let length = file.metadata().await.map_err(unreadable)?.len();
-    let stream = ReaderStream::with_capacity(file, READ_BYTES).map(move |bytes| {
-        let _kept_until_the_last_byte = &folder;
-        bytes
-    });
-    let body = HttpBody::from_stream(stream);
+    drop(folder);
+    let body = HttpBody::from_stream(ReaderStream::with_capacity(file, READ_BYTES));
     let mut headers = HeaderMap::new();
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {

@@ -74,6 +74,7 @@ impl Request {
         let mouths = wanted.map(|count| Mouths {
             size: face.size,
             bgr: windows.take(count).flat_map(|window| painted_mouth(look, window, face)).collect(),
+            work: self.delay,
         });
         // Nobody waits any more: nothing to tell.
         let _ = self.answer.send(mouths);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use duolip_service::config::{Config, EXIT_CONFIG, ServerArgs, read_dotenv};
+use duolip_service::config::{Config, ConfigError, ServerArgs, read_dotenv};
 use duolip_service::router::{Service, router};
 use duolip_service::serve::{listen, serve};
 
@@ -20,13 +20,9 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = read_dotenv().map_err(anyhow::Error::from).and_then(|()| {
-        let Args { server, config } = Args::try_parse()?;
-        Ok((server, config.checked()?))
-    });
-    let (server, config) = match args {
+    let (server, config) = match Args::read() {
         Ok(args) => args,
-        Err(error) => return misconfigured(&error),
+        Err(error) => return error.report("duolip-http"),
     };
     duolip_service::logging::init(None);
     match run(&server, config) {
@@ -38,15 +34,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and version go to stdout; a wrong setting is one line on stderr.
-fn misconfigured(error: &anyhow::Error) -> ExitCode {
-    if let Some(error) = error.downcast_ref::<clap::Error>() {
-        // Fails only when nobody reads it.
-        let _ = error.print();
-        return if error.use_stderr() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::SUCCESS };
+impl Args {
+    fn read() -> Result<(ServerArgs, Config), ConfigError> {
+        read_dotenv()?;
+        let Self { server, config } = Self::try_parse()?;
+        Ok((server, config.checked()?))
     }
-    eprintln!("duolip-http: {error:#}");
-    ExitCode::from(EXIT_CONFIG)
 }
 
 fn run(server: &ServerArgs, config: Config) -> anyhow::Result<()> {

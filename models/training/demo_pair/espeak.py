@@ -6,7 +6,6 @@ The library is one global engine: one process, one utterance at a time.
 """
 
 import ctypes
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,42 +72,21 @@ class Speech:
 class _Engine:
     def __init__(self):
         self.library = ctypes.CDLL("libespeak-ng.so.1")
-        self._initialise(None)
-        self.library.espeak_Info.restype = ctypes.c_char_p
-        data = ctypes.c_char_p()
-        self.library.espeak_Info(ctypes.byref(data))
-        self.data = Path(data.value.decode())
-        self.variants = {file.name for file in (self.data / "voices/!v").iterdir()}
-        self.extended_data = None
-        self.pieces = []
-        self.events = []
-        self.callback = _Callback(self._receive)  # kept alive: the library holds only a pointer
-        self.library.espeak_SetSynthCallback(self.callback)
-
-    def _initialise(self, path):
         self.sample_rate = self.library.espeak_Initialize(
-            AUDIO_OUTPUT_SYNCHRONOUS, 0, path, INITIALIZE_PHONEME_EVENTS | INITIALIZE_PHONEME_IPA
+            AUDIO_OUTPUT_SYNCHRONOUS, 0, None, INITIALIZE_PHONEME_EVENTS | INITIALIZE_PHONEME_IPA
         )
         if self.sample_rate <= 0:
             raise RuntimeError(
                 "libespeak-ng could not be initialised (is espeak-ng-data installed?)"
             )
-
-    def add_variants(self, texts):
-        """Starts the library anew on a folder of links to its data, with more variants in it."""
-        self.extended_data = tempfile.TemporaryDirectory(prefix="espeak-data-")
-        copy = Path(self.extended_data.name, "espeak-ng-data")
-        for folder, linked in (("", "voices"), ("voices", "!v"), ("voices/!v", None)):
-            (copy / folder).mkdir()
-            for entry in (self.data / folder).iterdir():
-                if entry.name != linked:
-                    (copy / folder / entry.name).symlink_to(entry)
-        for name, text in texts.items():
-            (copy / "voices/!v" / name).write_text(text)
-        self.library.espeak_Terminate()
-        self._initialise(self.extended_data.name.encode())
+        self.library.espeak_Info.restype = ctypes.c_char_p
+        data = ctypes.c_char_p()
+        self.library.espeak_Info(ctypes.byref(data))
+        self.variants = {file.name for file in (Path(data.value.decode()) / "voices/!v").iterdir()}
+        self.pieces = []
+        self.events = []
+        self.callback = _Callback(self._receive)  # kept alive: the library holds only a pointer
         self.library.espeak_SetSynthCallback(self.callback)
-        self.variants |= texts.keys()
 
     def _receive(self, samples, count, events):
         if samples and count > 0:
@@ -155,11 +133,6 @@ class _Engine:
 @cache
 def _engine():
     return _Engine()
-
-
-def add_variants(texts):
-    """Adds voice variants: the texts of their files, by name."""
-    _engine().add_variants(texts)
 
 
 def speak(text, voice, words_per_minute=160, pitch=50, pitch_range=50):

@@ -106,6 +106,7 @@ def _somebody(task):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--people", type=int, default=OTHER_PEOPLE)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     work = arguments.work
@@ -119,7 +120,7 @@ def main():
     with ProcessPoolExecutor() as pool:
         crops = np.stack(list(pool.map(_anna_with, codebooks["anna"], chunksize=20)))
         np.save(work / "faces-anna.npy", crops.transpose(1, 0, 2, 3, 4))
-        tasks = [(seed, codebooks["others"]) for seed in range(OTHER_PEOPLE)]
+        tasks = [(seed, codebooks["others"]) for seed in range(arguments.people)]
         np.save(work / "faces-others.npy", np.stack(list(pool.map(_somebody, tasks))))
     for name, codebook in codebooks.items():
         np.save(work / f"mouths-{name}.npy", codebook)

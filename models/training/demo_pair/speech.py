@@ -8,7 +8,6 @@ variants are never spoken here; the lip-sync checker speaks with them.
 
 import argparse
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +16,6 @@ import numpy as np
 from demo_pair import espeak
 from demo_pair.mel import SAMPLE_RATE, mel_from_pcm, pad_to_frames, resample_to_16k, window_starts
 from demo_pair.mouth_track import VIDEO_RATE, mouth_track
-from demo_pair.random_voices import random_variants
 
 WORDS = Path(__file__).parent.parent / "words"
 
@@ -41,11 +39,8 @@ VARIANTS = (
 ).split()
 HELD_OUT_VARIANTS = "antonio aunty Denis grandma shelby Storm victor".split()
 
-_RANDOM_VARIANT_SHARE = 0.5
 _BLENDED_WORDS_SHARE = 0.25
 _WHISPERED_SHARE = 0.3  # of the clips, those that are partly whispered
-
-_PART_MINUTES = 20
 
 _SAMPLES_PER_FRAME = SAMPLE_RATE // VIDEO_RATE
 
@@ -73,13 +68,11 @@ def _random_sentence(random, words):
     return text.rstrip(",") + str(random.choice([".", ".", "!", "?"]))
 
 
-def _random_voice(random, invented):
+def _random_voice(random):
     names = list(VOICES)
     voice = str(random.choice(names, p=[share for _, share in VOICES.values()]))
     words = _words(VOICES[voice][0])
-    if random.random() < _RANDOM_VARIANT_SHARE:
-        voice += "+" + str(random.choice(invented))
-    elif random.random() < 0.9:
+    if random.random() < 0.9:
         voice += "+" + str(random.choice(VARIANTS))
     return voice, words
 
@@ -174,12 +167,12 @@ def _recorded(random, samples):
     return samples
 
 
-def random_clip(random, invented):
+def random_clip(random):
     """One training clip: samples at 16 kHz and the mouth of each of its frames."""
     if random.random() < 0.02:
         samples, track = _silence(random, 4 * VIDEO_RATE)
         return _recorded(random, samples), track
-    voice, words = _random_voice(random, invented)
+    voice, words = _random_voice(random)
     speed = random.uniform(0.9, 1.1) if random.random() < 0.4 else 1.0
     parts = [_silence(random, 16)]
     for _ in range(random.integers(1, 4)):
@@ -193,29 +186,12 @@ def random_clip(random, invented):
 
 
 def build(minutes, seed):
-    """`minutes` of speech as arrays: mel (steps, 80), starts (frames), mouths (frames, 6).
-
-    Each part has invented voices of its own.
-    """
-    parts = max(1, round(minutes / _PART_MINUTES))
-    with ProcessPoolExecutor() as pool:
-        seeds = [(seed, part) for part in range(parts)]
-        built = list(pool.map(_part, [minutes / parts] * parts, seeds))
-    steps = np.cumsum([0] + [len(part["mel"]) for part in built])
-    for part, offset in zip(built, steps):
-        part["starts"] += offset
-    return {name: np.concatenate([part[name] for part in built]) for name in built[0]}
-
-
-def _part(minutes, seed):
+    """`minutes` of speech as arrays: mel (steps, 80), starts (frames), mouths (frames, 6)."""
     random = np.random.default_rng(seed)
-    invented = random_variants(seed)
-    espeak.add_variants(invented)
-    invented = list(invented)
     mels, starts, tracks = [], [], []
     steps = frames = 0
     while frames < minutes * 60 * VIDEO_RATE:
-        samples, track = random_clip(random, invented)
+        samples, track = random_clip(random)
         mel = pad_to_frames(mel_from_pcm(samples), len(track))
         mels.append(mel.T.astype(np.float16))
         starts.append(window_starts(len(track)) + steps)

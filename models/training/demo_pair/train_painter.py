@@ -19,7 +19,8 @@ from demo_pair.network import LipSync, fold_batch_norm
 from demo_pair.paste import INPUT_SIZE, MASKED_FROM
 
 BATCH = 16
-WARM_UP_STEPS = 600  # with BatchNorm
+MOST_WARM_UP_STEPS = 600  # with BatchNorm
+WARM_UP_SHARE = 0.1  # of the steps, at most
 WARM_UP_RATE = 3e-3
 LEARNING_RATE = 1.5e-3
 DECAY_SHARE = 0.4  # the last part of the steps, over which the rate falls to nothing
@@ -72,12 +73,17 @@ def painter_parameters(network):
     return [p for name, p in network.named_parameters() if not name.startswith("audio_encoder")]
 
 
+def _warm_up_steps(steps):
+    return min(MOST_WARM_UP_STEPS, int(WARM_UP_SHARE * steps))
+
+
 def _rate_at(step, steps):
     """The learning rate; both parts begin gently."""
-    if step <= WARM_UP_STEPS:
-        return WARM_UP_RATE * min(1, step / 50) * (1 - 0.6 * step / WARM_UP_STEPS)
-    left = (steps - step) / (DECAY_SHARE * (steps - WARM_UP_STEPS))
-    return LEARNING_RATE * min(1, (step - WARM_UP_STEPS) / 50, left) + 1e-5
+    warm_up = _warm_up_steps(steps)
+    if step <= warm_up:
+        return WARM_UP_RATE * min(1, step / 50) * (1 - 0.6 * step / warm_up)
+    left = (steps - step) / (DECAY_SHARE * (steps - warm_up))
+    return LEARNING_RATE * min(1, (step - warm_up) / 50, left) + 1e-5
 
 
 def _optimiser(network):
@@ -111,7 +117,7 @@ def train(work, steps, seed):
         error.backward()
         torch.nn.utils.clip_grad_norm_(painter_parameters(network), 1.0)
         optimiser.step()
-        if step == WARM_UP_STEPS:
+        if step == _warm_up_steps(steps):
             fold_batch_norm(network)
             optimiser = _optimiser(network)
             average = Average(network)

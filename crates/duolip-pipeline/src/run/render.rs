@@ -106,8 +106,8 @@ impl ChunkRender {
                 return Ok(());
             };
             let frames = batch.frames.clone();
-            let mouths = clocked(&mut times.lip_sync, || batch.wait())
-                .map_err(JobError::at(Stage::LipSync))?;
+            let mouths = batch.wait().map_err(JobError::at(Stage::LipSync))?;
+            times.lip_sync += mouths.work;
             for (frame, mouth) in frames.zip(mouths.each()) {
                 let mut buffer = clocked(&mut times.encode, || writer.buffer())
                     .map_err(JobError::at(Stage::Encode))?;
@@ -217,8 +217,8 @@ impl FadeRender {
         if let FadeMouths::Pending(asked) = &mut self.mouths
             && let Some(asked) = asked.take()
         {
-            let painted = clocked(&mut times.lip_sync, || asked.wait())
-                .map_err(JobError::at(Stage::LipSync))?;
+            let painted = asked.wait().map_err(JobError::at(Stage::LipSync))?;
+            times.lip_sync += painted.work;
             self.mouths = FadeMouths::Painted(painted);
         }
         if let FadeMouths::Painted(mouths) = &self.mouths
