@@ -1,3 +1,5 @@
+//! Decoding with real ffmpeg: every format, every bad file.
+
 use super::*;
 use crate::testing::{converted, float_wav, folder, tone, wav};
 use hound::SampleFormat;

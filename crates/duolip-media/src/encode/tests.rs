@@ -1,3 +1,5 @@
+//! Encoding with real ffmpeg: segments, the speech, and encoders that die.
+
 use std::error::Error;
 
 use duolip_pipeline::encode::Segment;

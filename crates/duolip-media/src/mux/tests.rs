@@ -1,3 +1,5 @@
+//! Joining with real ffmpeg: packet times over seams, lengths, order in the file.
+
 use std::error::Error;
 
 use duolip_pipeline::encode::{SegmentWriter, VideoEncoder};
