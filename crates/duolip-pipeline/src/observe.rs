@@ -1,9 +1,15 @@
 //! Watching a job: progress bars and tests look through this.
 
 use crate::chunk::Chunk;
+use crate::error::Stage;
 
 /// Is told how a job gets on. Called from several threads.
 pub trait Observer: Send + Sync {
+    /// The job enters `stage`.
+    fn entered(&self, stage: Stage) {
+        let _ = stage;
+    }
+
     /// The plan is made; nothing is rendered yet.
     fn planned(&self, chunks: &[Chunk]) {
         let _ = chunks;

@@ -96,10 +96,13 @@ pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobErro
     let started = Instant::now();
     let folder = JobFolder::create_in(&stages.work_dir).map_err(JobError::at(Stage::Speak))?;
 
+    cast.observer.entered(Stage::Speak);
     let (speech, speak) = speak(job.speech, job.limits, stages, &folder, &cancel).await?;
+    cast.observer.entered(Stage::Mel);
     let (mel, mel_time) = mel(&speech).await?;
     let (plan, plan_time) = timed(|| plan(job.workers, &speech, &mel, &cast));
     cast.observer.planned(&plan.chunks);
+    cast.observer.entered(Stage::LipSync);
 
     let audio = encode_speech(speech.clone(), stages, &folder, &cancel);
     let chunks = render_chunks(&plan, mel, &cast, stages, &folder, &cancel);
@@ -110,6 +113,7 @@ pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobErro
     let (chunks, encode_speech) = first_real_error(chunks, audio)?;
 
     let (segments, chunk_statistics) = chunks.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+    cast.observer.entered(Stage::Concat);
     let path = folder.file("video.mp4");
     let concat = {
         let (muxer, speech, video) =

@@ -1,11 +1,12 @@
 //! The engine: the composition root. The only place that names concrete adapters.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use duolip_avatar::{AvatarCache, AvatarPreparer, AvatarRegistry, RustfaceDetector};
 use duolip_media::{
     Ffmpeg, FfmpegDecoder, FfmpegEncoder, FfmpegMuxer, FfmpegVersion, X264Settings,
 };
+use duolip_pipeline::chunk::Chunk;
 use duolip_pipeline::error::{Classify, chain};
 use duolip_pipeline::face::FaceError;
 use duolip_pipeline::folder::JobFolder;
@@ -193,8 +194,9 @@ impl Engine {
             request.validate(self.config.job_limits()).map_err(JobError::at(Stage::Validate))?;
         let job_id = job.id;
         let span = info_span!("job", id = %job_id);
+        let mark = Arc::new(StageMark { stage: Mutex::new(Stage::Face), observer });
         let rendered = async {
-            let cast = self.cast(&job, observer).await?;
+            let cast = self.cast(&job, Arc::clone(&mark) as Arc<dyn Observer>).await?;
             run(job, cast, &self.stages).await
         };
         let limit_seconds = self.config.limits.deadline_seconds;
@@ -202,7 +204,7 @@ impl Engine {
             tokio::time::timeout(self.config.deadline(), rendered.instrument(span.clone()))
                 .await
                 .unwrap_or_else(|_| {
-                    Err(JobError::new(Stage::LipSync, DeadlineExceeded { limit_seconds }))
+                    Err(JobError::new(mark.stage(), DeadlineExceeded { limit_seconds }))
                 });
         match result {
             Ok(video) => {
@@ -229,6 +231,33 @@ impl Engine {
             .map_err(|panic| JobError::with_kind(Stage::Face, ErrorKind::Internal, panic))?
             .map_err(JobError::at(Stage::Face))?;
         Ok(Cast { avatar, models, observer })
+    }
+}
+
+/// Remembers the stage that a job is in, for the error of one that took too long.
+struct StageMark {
+    stage: Mutex<Stage>,
+    observer: Arc<dyn Observer>,
+}
+
+impl StageMark {
+    fn stage(&self) -> Stage {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for StageMark {
+    fn entered(&self, stage: Stage) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        self.observer.entered(stage);
+    }
+
+    fn planned(&self, chunks: &[Chunk]) {
+        self.observer.planned(chunks);
+    }
+
+    fn composed(&self, chunk: usize, frame: usize, planes: &[u8]) {
+        self.observer.composed(chunk, frame, planes);
     }
 }
 
