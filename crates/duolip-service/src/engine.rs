@@ -290,7 +290,6 @@ fn synthesizer(config: &Config) -> (Arc<dyn SpeechSynthesizer>, Result<String, S
     let settings = EspeakSettings {
         program: config.speech.espeak.clone(),
         default_voice: Some(config.speech.default_voice.clone()),
-        ..EspeakSettings::default()
     };
     match EspeakSynthesizer::new(settings) {
         Ok(espeak) => {

@@ -28,9 +28,6 @@ const ENGINE: &str = "espeak-ng";
 /// The most that the engine's own lists may take; they take about 10 kB.
 const LIST_LIMIT_BYTES: usize = 1 << 20;
 
-/// The speaking rates that the engine follows, in words a minute.
-const WORDS_PER_MINUTE: std::ops::RangeInclusive<u16> = 80..=450;
-
 /// How espeak-ng is to be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EspeakSettings {
@@ -38,18 +35,12 @@ pub struct EspeakSettings {
     pub program: PathBuf,
     /// The voice of an utterance that names none; the engine's own when absent.
     pub default_voice: Option<String>,
-    /// Speaking rate in words a minute, 80 to 450.
-    pub words_per_minute: u16,
 }
 
 impl Default for EspeakSettings {
-    /// `espeak-ng` of the search path, a female voice, the engine's own rate.
+    /// `espeak-ng` of the search path, a female voice.
     fn default() -> Self {
-        Self {
-            program: PathBuf::from(ENGINE),
-            default_voice: Some("f2".to_owned()),
-            words_per_minute: 175,
-        }
+        Self { program: PathBuf::from(ENGINE), default_voice: Some("f2".to_owned()) }
     }
 }
 
@@ -85,12 +76,6 @@ pub enum EspeakError {
     /// The configured default voice does not exist.
     #[error("the default voice does not exist")]
     DefaultVoice(#[source] SpeechError),
-    /// The configured speaking rate is out of range.
-    #[error("speaking rate {words_per_minute} must be from 80 to 450 words a minute")]
-    SpeakingRate {
-        /// The rate asked for.
-        words_per_minute: u16,
-    },
 }
 
 /// Speaks through the `espeak-ng` program.
@@ -108,9 +93,6 @@ impl EspeakSynthesizer {
     /// # Errors
     /// [`EspeakError`]: the program is missing or broken, or a setting is wrong.
     pub fn new(settings: EspeakSettings) -> Result<Self, EspeakError> {
-        if !WORDS_PER_MINUTE.contains(&settings.words_per_minute) {
-            return Err(EspeakError::SpeakingRate { words_per_minute: settings.words_per_minute });
-        }
         let ask = |list, argument| {
             let mut command = Command::new(&settings.program);
             run(command.arg(argument), b"", LIST_LIMIT_BYTES, &CancellationToken::new())
@@ -175,9 +157,7 @@ impl SpeechSynthesizer for EspeakSynthesizer {
     ) -> Result<Speech, SpeechError> {
         let voice = self.voice_argument(&utterance.language, utterance.voice.as_deref())?;
         let mut command = Command::new(&self.settings.program);
-        command
-            .args(["--stdin", "--stdout", "-b", "1", "-v", &voice, "-s"])
-            .arg(self.settings.words_per_minute.to_string());
+        command.args(["--stdin", "--stdout", "-b", "1", "-v", &voice]);
         let wav = run(
             &mut command,
             text::without_markup(&utterance.text).as_bytes(),

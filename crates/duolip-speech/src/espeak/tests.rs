@@ -188,10 +188,7 @@ fn another_program_is_not_taken_for_the_engine() {
 }
 
 #[test]
-fn wrong_settings_are_refused_by_value() {
-    let settings = EspeakSettings { words_per_minute: 1000, ..EspeakSettings::default() };
-    let error = EspeakSynthesizer::new(settings).unwrap_err().to_string();
-    assert!(error.contains("1000") && error.contains("80 to 450"), "{error}");
+fn a_default_voice_that_does_not_exist_is_refused() {
     let settings =
         EspeakSettings { default_voice: Some("f99".into()), ..EspeakSettings::default() };
     assert!(matches!(EspeakSynthesizer::new(settings), Err(EspeakError::DefaultVoice(_))));
