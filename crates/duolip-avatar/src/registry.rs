@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use duolip_pipeline::error::chain;
 use duolip_pipeline::face::{Avatar, FaceError};
-use duolip_pipeline::{JobError, Stage};
 use tracing::warn;
 
 use crate::preparer::AvatarPreparer;
@@ -38,7 +38,7 @@ impl AvatarRegistry {
             Self { folder, preparer, prepared: Mutex::default(), preparing: Mutex::default() };
         for name in names {
             if let Err(error) = registry.get(&name) {
-                let reason = JobError::new(Stage::Face, error).chain();
+                let reason = chain(&error);
                 warn!(avatar = name, %reason, "avatar cannot be used");
             }
         }

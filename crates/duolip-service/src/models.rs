@@ -116,17 +116,13 @@ impl SessionPair {
         self.slots.iter().filter(|slot| slot.session.is_ok()).map(|slot| slot.look).collect()
     }
 
-    /// The input sizes of the loaded models, each once.
+    /// The input sizes of the loaded models.
     #[must_use]
     pub fn input_sizes(&self) -> Vec<usize> {
-        let mut sizes: Vec<_> = self
-            .slots
+        self.slots
             .iter()
             .filter_map(|slot| Some(slot.session.as_ref().ok()?.input_size()))
-            .collect();
-        sizes.sort_unstable();
-        sizes.dedup();
-        sizes
+            .collect()
     }
 
     /// The sessions of `looks`, in that order.
