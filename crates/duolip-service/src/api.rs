@@ -4,9 +4,9 @@
 //! checked by the same rules.
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
 use std::time::Duration;
 
+use axum::body::BodyDataStream;
 use axum::extract::multipart::Multipart;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -17,7 +17,7 @@ use duolip_pipeline::error::Classify;
 use duolip_pipeline::job::{JobId, JobRequest};
 use duolip_pipeline::lipsync::Look;
 use duolip_pipeline::{ErrorKind, JobError, Stage};
-use http_body_util::LengthLimitError;
+use futures::StreamExt as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -29,6 +29,9 @@ const BODY_SLACK_BYTES: usize = 1 << 20;
 
 /// How long a body may take to arrive; it holds a place meanwhile.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long a refused body is still read.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most bytes that a body may have: the audio in base64, and the other fields.
 #[must_use]
@@ -229,16 +232,13 @@ impl Body {
 
 async fn read(request: Request, limit_bytes: usize) -> Result<Body, BodyError> {
     if announced_bytes(request.headers()).is_some_and(|length| length > limit_bytes) {
+        discard(request).await;
         return Err(BodyError::TooLarge { limit_bytes });
     }
     if is_form(request.headers()) {
         return from_form(request, limit_bytes).await;
     }
-    let bytes = axum::body::to_bytes(request.into_body(), limit_bytes).await.map_err(|error| {
-        let too_large =
-            error.source().and_then(|cause| cause.downcast_ref::<LengthLimitError>()).is_some();
-        if too_large { BodyError::TooLarge { limit_bytes } } else { BodyError::Broken(error) }
-    })?;
+    let bytes = collect(request.into_body(), limit_bytes).await?;
     // Megabytes of base64 are no work for the threads that answer /ping.
     let parsed = tokio::task::spawn_blocking(move || {
         let object: Map<String, Value> = serde_json::from_slice(&bytes)
@@ -246,6 +246,35 @@ async fn read(request: Request, limit_bytes: usize) -> Result<Body, BodyError> {
         from_object(object)
     });
     parsed.await.map_err(BodyError::Panicked)?
+}
+
+async fn collect(body: axum::body::Body, limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
+    let mut pieces = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(BodyError::Broken)?;
+        if bytes.len() + piece.len() > limit_bytes {
+            drop(bytes);
+            discard_rest(pieces).await;
+            return Err(BodyError::TooLarge { limit_bytes });
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+/// Reads a body that nobody wants to its end, for a while: a client that is still sending when its
+/// connection closes never sees the answer. One that waits to be asked is left waiting.
+pub(crate) async fn discard(request: Request) {
+    if !request.headers().contains_key(header::EXPECT) {
+        discard_rest(request.into_body().into_data_stream()).await;
+    }
+}
+
+async fn discard_rest(mut pieces: BodyDataStream) {
+    let rest = async { while let Some(Ok(_)) = pieces.next().await {} };
+    // Whoever sends longer has had their chance.
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
 }
 
 fn announced_bytes(headers: &HeaderMap) -> Option<usize> {

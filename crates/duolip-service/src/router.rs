@@ -17,7 +17,7 @@ use duolip_pipeline::statistics::Statistics;
 use duolip_pipeline::{ErrorKind, JobError, Stage};
 use tokio_util::io::ReaderStream;
 
-use crate::api::{Body, Endpoint, ErrorBody, body_limit_bytes};
+use crate::api::{Body, Endpoint, ErrorBody, body_limit_bytes, discard};
 use crate::config::Config;
 use crate::engine::{Engine, EngineError, Failure, Outcome};
 use crate::errors::{outside, retry_after_seconds};
@@ -93,9 +93,15 @@ impl Service {
     }
 
     async fn render(&self, endpoint: Endpoint, request: Request) -> Result<Outcome, Failure> {
-        let engine = self.engine()?;
         // The place comes first: it bounds the memory of bodies as well as of jobs.
-        let place = engine.place()?;
+        let admitted = self.engine().and_then(|engine| Ok((engine, engine.place()?)));
+        let (engine, place) = match admitted {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                discard(request).await;
+                return Err(refusal.into());
+            }
+        };
         let at = JobError::at(Stage::Validate);
         let body = Body::read(request, &self.config).await.map_err(&at)?;
         let request =
