@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
+use duolip_pipeline::CancellationToken;
 use duolip_pipeline::chunk::Chunk;
 use duolip_pipeline::job::JobRequest;
 use duolip_pipeline::lipsync::Look;
@@ -57,7 +58,8 @@ async fn render(
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_are_the_same_for_any_number_of_workers_and_differ_between_models_only_by_plan() {
     let folders = Folders::new();
-    let engine = Engine::build(folders.config(&[]), &Look::PAIR).unwrap();
+    let engine =
+        Engine::build(folders.config(&[]), &Look::PAIR, &CancellationToken::new()).unwrap();
     let audio = wav(16_000 * 6 + 123, 16_000);
     let (_, gan, _) = render(&engine, audio.clone(), &[Look::Gan], Some(1)).await;
     assert_eq!(gan.len(), 151);
@@ -88,7 +90,8 @@ async fn frames_are_the_same_for_any_number_of_workers_and_differ_between_models
 #[tokio::test(flavor = "multi_thread")]
 async fn every_duration_gives_its_ceiling_of_frames_and_the_whole_speech() {
     let folders = Folders::new();
-    let engine = Engine::build(folders.config(&[]), &Look::PAIR).unwrap();
+    let engine =
+        Engine::build(folders.config(&[]), &Look::PAIR, &CancellationToken::new()).unwrap();
     for (samples, hz) in [
         (1, 16_000),
         (640, 16_000),

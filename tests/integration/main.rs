@@ -8,6 +8,7 @@ mod command_line;
 mod exactness;
 mod health;
 mod http;
+mod import;
 mod load;
 mod media;
 mod server;

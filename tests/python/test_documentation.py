@@ -35,6 +35,9 @@ def folder(tmp_path_factory):
     (folder / "models").symlink_to(ROOT / "models")
     (folder / "target").symlink_to(PROGRAMS.parent)
     shutil.copytree(ROOT / "avatars", folder / "avatars")
+    # What a user has downloaded; this one has Wav2Lip's layers, only narrower.
+    checkpoints = ROOT / "crates" / "duolip-checkpoint" / "tests" / "fixtures"
+    shutil.copy(checkpoints / "traced.pt", folder / "Wav2Lip-SD-GAN.pt")
     return folder
 
 

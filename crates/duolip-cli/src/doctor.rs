@@ -2,31 +2,45 @@
 
 use std::process::ExitCode;
 
+use duolip_pipeline::ErrorKind;
 use duolip_pipeline::error::chain;
 use duolip_pipeline::lipsync::Look;
 use duolip_service::config::Config;
 use duolip_service::engine::Engine;
 use duolip_service::errors::outside;
 use duolip_service::health::Health;
+use duolip_service::import::ImportError;
 use duolip_service::models::LoadError;
 
+use crate::say;
+use crate::stop::on_signal;
+
 /// Prints one line for each thing needed. Succeeds when every request can be rendered.
-#[expect(clippy::print_stdout, reason = "this is the command's answer")]
 pub(crate) fn doctor(config: Config) -> ExitCode {
     duolip_service::logging::init(Some("off"));
     let line = |name: &str, found: Result<String, String>| {
         let ok = found.is_ok();
         let (mark, text) = found.map_or_else(|text| ("MISSING", text), |text| ("ok", text));
-        println!("{name:<14} {mark:<8} {text}");
+        say(format_args!("{name:<14} {mark:<8} {text}"));
         ok
     };
-    let engine = match Engine::build(config, &Look::PAIR) {
+    let stopped = match on_signal() {
+        Ok(stopped) => stopped,
+        Err(error) => {
+            line("signals", Err(error.to_string()));
+            return ExitCode::from(outside(ErrorKind::Internal).exit);
+        }
+    };
+    let engine = match Engine::build(config, &Look::PAIR, &stopped) {
         Ok(engine) => engine,
         Err(error) => {
             line("engine", Err(chain(&error)));
-            return ExitCode::from(outside(duolip_pipeline::ErrorKind::Internal).exit);
+            return ExitCode::from(outside(ErrorKind::Internal).exit);
         }
     };
+    if stopped.is_cancelled() {
+        return ExitCode::from(outside(ErrorKind::Cancelled).exit);
+    }
     line(
         "onnxruntime",
         duolip_onnx::OnnxRuntime::loaded()
@@ -48,7 +62,15 @@ pub(crate) fn doctor(config: Config) -> ExitCode {
         });
         let variable = format!("CHECKPOINT_PATH_{}", slot.look.name().to_uppercase());
         let advice = |error: &LoadError| {
-            format!("{}: {}; set {variable}", slot.path.display(), chain(error))
+            let advice = match error {
+                LoadError::Import(ImportError::Unwritable { .. }) => {
+                    "; set DUOLIP_CACHE_DIR".to_owned()
+                }
+                // They say themselves what to do.
+                LoadError::Import(_) => String::new(),
+                _ => format!("; set {variable}"),
+            };
+            format!("{}: {}{advice}", slot.path.display(), chain(error))
         };
         line(&format!("model {}", slot.look), found.map_err(advice));
     }
@@ -88,10 +110,10 @@ pub(crate) fn doctor(config: Config) -> ExitCode {
         ),
     );
     let health = Health::of(&engine);
-    println!("{:<14} {}", "status", health.status);
+    say(format_args!("{:<14} {}", "status", health.status));
     if health.status == duolip_service::health::Status::Ready {
         ExitCode::SUCCESS
     } else {
-        ExitCode::from(outside(duolip_pipeline::ErrorKind::PairRequired).exit)
+        ExitCode::from(outside(ErrorKind::PairRequired).exit)
     }
 }

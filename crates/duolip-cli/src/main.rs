@@ -1,8 +1,11 @@
-//! The command line: `duolip render` and `duolip doctor`.
+//! The command line: `duolip render`, `duolip import-model`, `duolip bench` and `duolip doctor`.
 
+mod bench;
 mod doctor;
+mod import_model;
 mod progress;
 mod render;
+mod stop;
 
 use std::process::ExitCode;
 
@@ -26,6 +29,18 @@ enum Command {
         #[command(flatten)]
         config: Config,
     },
+    /// Import a Wav2Lip checkpoint, so that it runs faster and needs no Python
+    ImportModel {
+        #[command(flatten)]
+        import: import_model::ImportArgs,
+        #[command(flatten)]
+        config: Config,
+    },
+    /// Measure one part against another, side by side
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
+    },
     /// Say what is installed, what is missing, and what to do about it
     Doctor {
         #[command(flatten)]
@@ -36,9 +51,18 @@ enum Command {
 fn main() -> ExitCode {
     match Args::read() {
         Ok(Command::Render { render, config }) => render::render(render, config),
+        Ok(Command::ImportModel { import, config }) => import_model::import_model(import, &config),
+        Ok(Command::Bench { bench }) => bench::bench(bench),
         Ok(Command::Doctor { config }) => doctor::doctor(config),
         Err(error) => error.report("duolip"),
     }
+}
+
+/// Writes a line of the command's answer. Whoever reads only its beginning, as `head` does, closes
+/// the pipe: that is no error.
+pub(crate) fn say(line: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 impl Args {
@@ -48,6 +72,10 @@ impl Args {
             Command::Render { render, config } => {
                 Command::Render { render, config: config.checked()? }
             }
+            Command::ImportModel { import, config } => {
+                Command::ImportModel { import, config: config.checked()? }
+            }
+            Command::Bench { bench } => Command::Bench { bench: bench.checked()? },
             Command::Doctor { config } => Command::Doctor { config: config.checked()? },
         })
     }

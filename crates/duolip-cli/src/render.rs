@@ -13,9 +13,9 @@ use duolip_pipeline::{ErrorKind, JobError, Stage};
 use duolip_service::config::Config;
 use duolip_service::engine::Engine;
 use duolip_service::errors::outside;
-use duolip_service::serve::asked_to_stop;
 
 use crate::progress::ChunkBars;
+use crate::stop::on_signal;
 
 /// What to render, and where to.
 #[derive(Args)]
@@ -46,7 +46,7 @@ pub(crate) struct RenderArgs {
     output: PathBuf,
 }
 
-fn parse_look(text: &str) -> Result<Look, String> {
+pub(crate) fn parse_look(text: &str) -> Result<Look, String> {
     Look::PAIR
         .into_iter()
         .find(|look| look.name() == text)
@@ -81,7 +81,8 @@ fn rendered(args: RenderArgs, config: Config) -> anyhow::Result<()> {
     // What can be refused is refused before a model is loaded.
     request.check(config.job_limits()).map_err(JobError::at(Stage::Validate))?;
     let whole = Output::beside(&output)?;
-    let engine = Engine::build(config, &request.models)?;
+    let stopped = on_signal()?;
+    let engine = Engine::build(config, &request.models, &stopped)?;
     let path = Path::new(&request.avatar);
     if !engine.avatars().names().contains(&request.avatar) && path.exists() {
         let avatar = engine.avatars().add(path).map_err(JobError::at(Stage::Face))?;
@@ -91,7 +92,7 @@ fn rendered(args: RenderArgs, config: Config) -> anyhow::Result<()> {
     let video = runtime.block_on(async {
         tokio::select! {
             video = job(&engine, request) => video,
-            () = asked_to_stop() => {
+            () = stopped.cancelled() => {
                 Err(JobError::with_kind(Stage::Deliver, ErrorKind::Cancelled, "stopped by a signal"))
             }
         }

@@ -1,194 +1,290 @@
-//! The interface of a lip-sync graph, recognised by the shapes of its inputs and outputs.
+//! Any graph on the CPU: named tensors in, named tensors out.
 //!
-//! Exporters name and order inputs as they like; shapes cannot lie. Pure: it sees [`Port`]s, not
-//! sessions.
+//! For checking what an import wrote and for measuring it; rendering goes through
+//! [`crate::session`]. Knows nothing of lip-sync.
 
-use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
-use duolip_pipeline::mel::{BANDS, WINDOW_STEPS};
-use ort::value::{Outlet, TensorElementType};
+use half::f16;
+use half::slice::HalfFloatSliceExt as _;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::{DynValue, Tensor, TensorRef};
 
-use crate::model::ModelError;
-use crate::tensors::{FACE_CHANNELS, MOUTH_CHANNELS};
+use crate::device::configured;
+use crate::interface::{Element, Port, Ports};
+use crate::library::OnnxRuntime;
 
-/// The mel tensor without its batch axis.
-pub(crate) const MEL_SHAPE: [usize; 3] = [1, BANDS, WINDOW_STEPS];
-
-/// An input or output of a graph.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Port {
-    /// Its name in the graph.
-    pub name: String,
-    /// Its element type and shape, as ONNX Runtime writes them: `Tensor<f32>(n, 1, 80, 16)`.
-    pub kind: String,
-    /// Whether it is a tensor of f32.
-    pub is_f32: bool,
-    /// Its axes; `None` where the graph leaves the size open.
-    pub shape: Vec<Option<usize>>,
+/// How a graph is loaded and run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphSettings {
+    /// Threads that work on one run, the caller's among them.
+    pub threads: NonZeroUsize,
+    /// What to save.
+    pub save: Save,
 }
 
-impl From<&Outlet> for Port {
-    fn from(outlet: &Outlet) -> Self {
-        let kind = outlet.dtype();
-        let axes = kind.tensor_shape().map(|shape| shape.iter().copied()).into_iter().flatten();
-        Self {
-            name: outlet.name().to_owned(),
-            kind: kind.to_string(),
-            is_f32: kind.tensor_type() == Some(TensorElementType::Float32),
-            // Open axes are negative.
-            shape: axes.map(|axis| usize::try_from(axis).ok()).collect(),
+/// What to save when a graph is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Save {
+    /// Memory: the weights are there once, as they were written. While it is loaded, a graph of
+    /// 142 MB takes 155 MB (bytes handed in not counted).
+    Memory,
+    /// Time, as a session does: the weights are arranged anew for the CPU's vector units. The same
+    /// graph takes 430 MB.
+    Time,
+}
+
+impl From<NonZeroUsize> for GraphSettings {
+    /// As a session runs it.
+    fn from(threads: NonZeroUsize) -> Self {
+        Self { threads, save: Save::Time }
+    }
+}
+
+impl Save {
+    fn level(self) -> GraphOptimizationLevel {
+        match self {
+            Self::Memory => GraphOptimizationLevel::Level2,
+            Self::Time => GraphOptimizationLevel::Level3,
         }
     }
 }
 
-impl fmt::Display for Port {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.name, self.kind)
+/// A graph loaded onto the CPU.
+#[derive(Debug)]
+pub struct Graph {
+    name: String,
+    session: Session,
+    ports: Ports,
+}
+
+/// A tensor to go into a graph.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Given<'a> {
+    /// The input's name.
+    pub name: &'a str,
+    /// Its axes.
+    pub shape: &'a [usize],
+    /// Its values, row-major; rounded where the input is f16.
+    pub values: &'a [f32],
+}
+
+/// A tensor that came out of a graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// The output's name.
+    pub name: String,
+    /// Its axes.
+    pub shape: Vec<usize>,
+    /// Its values, row-major; widened where the output is f16.
+    pub values: Vec<f32>,
+}
+
+impl Taken {
+    /// The same tensor, to go into another graph under its name.
+    #[must_use]
+    pub fn given(&self) -> Given<'_> {
+        Given { name: &self.name, shape: &self.shape, values: &self.values }
     }
 }
 
-/// How a graph takes mel windows and faces and gives mouths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LipSyncGraph {
-    /// Whether the mel input comes before the faces.
-    pub(crate) mel_first: bool,
-    /// Width and height of faces and mouths, in pixels.
-    pub(crate) input_size: usize,
-    /// The only batch size the graph takes, if it takes but one.
-    pub(crate) fixed_batch: Option<usize>,
-}
-
-impl LipSyncGraph {
-    /// Recognises mel windows `(N, 1, 80, 16)` and faces `(N, 6, S, S)` in, mouths `(N, 3, S, S)`
-    /// out, all f32. N may be fixed or open. The output's shape is not always written in the graph;
-    /// what is missing there shows at the first run.
+impl Graph {
+    /// Loads the graph in `file`. A number of threads will do for settings.
     ///
     /// # Errors
-    /// [`ModelError::WrongInterface`], which lists what the graph has.
-    pub(crate) fn recognise(
+    /// [`GraphError::Load`].
+    ///
+    /// # Performance
+    /// The file is read piece by piece and never lies in memory as a whole: prefer this for what is
+    /// on the disk already.
+    pub fn from_file(
         file: &Path,
-        inputs: &[Port],
-        outputs: &[Port],
-    ) -> Result<Self, ModelError> {
-        let wrong = |what: &'static str| ModelError::WrongInterface {
-            file: file.to_path_buf(),
-            what,
-            inputs: inputs.to_vec(),
-            outputs: outputs.to_vec(),
-        };
-        let ([first, second], [mouths]) = (inputs, outputs) else {
-            return Err(wrong("it does not have two inputs and one output"));
-        };
-        let (mel, faces, mel_first) = match (takes_mel(first), takes_mel(second)) {
-            (true, false) => (first, second, true),
-            (false, true) => (second, first, false),
-            _ => return Err(wrong("not exactly one input takes mel windows")),
-        };
-        let input_size =
-            faces_size(faces).ok_or_else(|| wrong("no input takes faces of one size"))?;
-        if !gives_mouths(mouths, input_size) {
-            return Err(wrong("its output is not mouths of the faces' size"));
-        }
-        let mut fixed = [mel, faces, mouths].into_iter().filter_map(|port| port.shape[0]);
-        let fixed_batch = fixed.next();
-        if fixed_batch == Some(0) || fixed.any(|other| Some(other) != fixed_batch) {
-            return Err(wrong("its inputs and output differ in their batch size"));
-        }
-        Ok(Self { mel_first, input_size, fixed_batch })
+        settings: impl Into<GraphSettings>,
+        runtime: &'static OnnxRuntime,
+    ) -> Result<Self, GraphError> {
+        let name = file.display().to_string();
+        let settings = settings.into();
+        let loaded = configured(settings.save.level(), settings.threads, runtime)
+            .and_then(|mut builder| builder.commit_from_file(file));
+        Self::named(name, loaded)
     }
-}
 
-fn takes_mel(port: &Port) -> bool {
-    port.is_f32 && port.shape.len() == 4 && port.shape[1..] == MEL_SHAPE.map(Some)
-}
-
-/// The size of the faces that `port` takes, if it takes faces.
-fn faces_size(port: &Port) -> Option<usize> {
-    match port.shape[..] {
-        [_, Some(FACE_CHANNELS), height, width] if port.is_f32 && height == width => {
-            height.filter(|&size| size >= 2)
-        }
-        _ => None,
+    /// Loads a graph out of `bytes`. Messages call it `name`. A number of threads will do for
+    /// settings.
+    ///
+    /// # Errors
+    /// [`GraphError::Load`].
+    ///
+    /// # Performance
+    /// ONNX Runtime keeps a copy of the weights of its own; `bytes` may be dropped afterwards.
+    pub fn from_bytes(
+        name: &str,
+        bytes: &[u8],
+        settings: impl Into<GraphSettings>,
+        runtime: &'static OnnxRuntime,
+    ) -> Result<Self, GraphError> {
+        let settings = settings.into();
+        let loaded = configured(settings.save.level(), settings.threads, runtime)
+            .and_then(|mut builder| builder.commit_from_memory(bytes));
+        Self::named(name.to_owned(), loaded)
     }
-}
 
-/// Whether nothing in `port`'s shape says that it does not give mouths of `size` pixels.
-fn gives_mouths(port: &Port, size: usize) -> bool {
-    let expected = [MOUTH_CHANNELS, size, size];
-    port.is_f32
-        && port.shape.len() == 4
-        && port.shape[1..]
+    fn named(name: String, loaded: Result<Session, ort::Error>) -> Result<Self, GraphError> {
+        match loaded {
+            Ok(session) => Ok(Self { name, ports: Ports::of(&session), session }),
+            Err(source) => Err(GraphError::Load { graph: name, source }),
+        }
+    }
+
+    /// Its inputs, in its own order.
+    #[must_use]
+    pub fn inputs(&self) -> &[Port] {
+        &self.ports.inputs
+    }
+
+    /// Its outputs, in its own order.
+    #[must_use]
+    pub fn outputs(&self) -> &[Port] {
+        &self.ports.outputs
+    }
+
+    /// Runs the graph; gives all its outputs, in its own order. The order of `inputs` does not
+    /// matter; what the graph does not take is an error, as is what is missing.
+    ///
+    /// # Errors
+    /// [`GraphError`], naming graph and tensor.
+    pub fn run(&mut self, inputs: &[Given<'_>]) -> Result<Vec<Taken>, GraphError> {
+        let missing = |port: &&Port| !inputs.iter().any(|given| given.name == port.name);
+        if let Some(port) = self.ports.inputs.iter().find(missing) {
+            return Err(GraphError::Missing { graph: self.name.clone(), port: port.clone() });
+        }
+        let values = inputs
             .iter()
-            .zip(expected)
-            .all(|(&axis, wanted)| axis.unwrap_or(wanted) == wanted)
+            .map(|given| Ok((given.name, self.value(given)?)))
+            .collect::<Result<Vec<_>, GraphError>>()?;
+        let outputs = match self.session.run(values) {
+            Ok(outputs) => outputs,
+            Err(source) => return Err(GraphError::Run { graph: self.name.clone(), source }),
+        };
+        let taken = self.ports.outputs.iter().zip(outputs.values());
+        taken.map(|(port, value)| taken_from(&self.name, port, &value)).collect()
+    }
+
+    /// What `given` is to ONNX Runtime.
+    fn value<'v>(&self, given: &Given<'v>) -> Result<SessionInputValue<'v>, GraphError> {
+        let graph = || self.name.clone();
+        let Some(port) = self.ports.inputs.iter().find(|port| port.name == given.name) else {
+            return Err(GraphError::Unknown {
+                graph: graph(),
+                name: given.name.to_owned(),
+                inputs: self.ports.inputs.clone(),
+            });
+        };
+        let wanted = given.shape.iter().try_fold(1, |all: usize, &axis| all.checked_mul(axis));
+        if wanted != Some(given.values.len()) {
+            return Err(GraphError::OtherCount {
+                graph: graph(),
+                name: given.name.to_owned(),
+                shape: given.shape.to_vec(),
+                values: given.values.len(),
+            });
+        }
+        let value = match port.element {
+            Some(Element::F32) => {
+                TensorRef::from_array_view((given.shape, given.values)).map(Into::into)
+            }
+            Some(Element::F16) => {
+                let mut values = vec![f16::ZERO; given.values.len()];
+                values.convert_from_f32_slice(given.values);
+                Tensor::from_array((given.shape.to_vec(), values)).map(Into::into)
+            }
+            None => return Err(GraphError::NoFloats { graph: graph(), port: port.clone() }),
+        };
+        value.map_err(|source| GraphError::Run { graph: graph(), source })
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A port with `axes`, of which the negative ones are open.
-    fn port(name: &str, axes: &[i64]) -> Port {
-        let kind = format!("Tensor<f32>{axes:?}");
-        let shape = axes.iter().map(|&axis| usize::try_from(axis).ok()).collect();
-        Port { name: name.to_owned(), kind, is_f32: true, shape }
-    }
-
-    fn recognise(inputs: &[&[i64]], output: &[i64]) -> Result<LipSyncGraph, ModelError> {
-        let inputs: Vec<Port> = inputs.iter().map(|shape| port("in", shape)).collect();
-        LipSyncGraph::recognise(Path::new("x.onnx"), &inputs, &[port("out", output)])
-    }
-
-    #[test]
-    fn inputs_are_recognised_by_shape_in_either_order_and_at_any_size() {
-        for size in [32, 96, 192, 256] {
-            let (mel, faces) = ([-1, 1, 80, 16], [-1, 6, size, size]);
-            let input_size = usize::try_from(size).unwrap();
-            let graph = recognise(&[&mel, &faces], &[-1, 3, size, size]).unwrap();
-            assert_eq!(graph, LipSyncGraph { mel_first: true, input_size, fixed_batch: None });
-            let graph = recognise(&[&faces, &mel], &[-1, 3, -1, -1]).unwrap();
-            assert_eq!(graph, LipSyncGraph { mel_first: false, input_size, fixed_batch: None });
+/// What came out at `port`.
+fn taken_from(graph: &str, port: &Port, value: &DynValue) -> Result<Taken, GraphError> {
+    let failed = |source| GraphError::Run { graph: graph.to_owned(), source };
+    let (shape, values) = match port.element {
+        Some(Element::F32) => {
+            let (shape, values) = value.try_extract_tensor::<f32>().map_err(failed)?;
+            (shape, values.to_vec())
         }
-    }
-
-    #[test]
-    fn one_fixed_batch_axis_fixes_the_batch() {
-        let graph = recognise(&[&[4, 1, 80, 16], &[-1, 6, 96, 96]], &[-1, 3, 96, 96]).unwrap();
-        assert_eq!(graph.fixed_batch, Some(4));
-        let graph = recognise(&[&[-1, 1, 80, 16], &[-1, 6, 96, 96]], &[7, 3, 96, 96]).unwrap();
-        assert_eq!(graph.fixed_batch, Some(7));
-    }
-
-    #[test]
-    fn every_other_interface_is_refused_with_its_shapes() {
-        let (mel, faces, mouths) = ([-1, 1, 80, 16], [-1, 6, 96, 96], [-1, 3, 96, 96]);
-        let cases: [(&[&[i64]], &[i64]); 11] = [
-            (&[&mel], &mouths),
-            (&[&mel, &faces, &mel], &mouths),
-            (&[&mel, &mel], &mouths),
-            (&[&faces, &faces], &mouths),
-            (&[&mel, &[-1, 3, 96, 96]], &mouths),
-            (&[&mel, &[-1, 6, 96, 128]], &mouths),
-            (&[&mel, &[-1, 6, -1, -1]], &mouths),
-            (&[&[-1, 5, 1, 80, 16], &[-1, 6, 5, 96, 96]], &mouths),
-            (&[&mel, &faces], &[-1, 3, 48, 48]),
-            (&[&[2, 1, 80, 16], &[3, 6, 96, 96]], &mouths),
-            (&[&[0, 1, 80, 16], &faces], &mouths),
-        ];
-        for (inputs, output) in cases {
-            let error = recognise(inputs, output).unwrap_err().to_string();
-            assert!(error.starts_with("x.onnx is not a lip-sync graph"), "{error}");
-            assert!(error.contains(&format!("in Tensor<f32>{:?}", inputs[0])), "{error}");
+        Some(Element::F16) => {
+            let (shape, values) = value.try_extract_tensor::<f16>().map_err(failed)?;
+            (shape, values.to_f32_vec())
         }
-    }
+        None => {
+            return Err(GraphError::NoFloats { graph: graph.to_owned(), port: port.clone() });
+        }
+    };
+    let shape = shape.iter().map(|&axis| axis as usize).collect();
+    Ok(Taken { name: port.name.clone(), shape, values })
+}
 
-    #[test]
-    fn half_precision_is_refused() {
-        let mut mel = port("mel", &[-1, 1, 80, 16]);
-        mel.is_f32 = false;
-        let inputs = [mel, port("faces", &[-1, 6, 96, 96])];
-        let outputs = [port("out", &[-1, 3, 96, 96])];
-        assert!(LipSyncGraph::recognise(Path::new("x.onnx"), &inputs, &outputs).is_err());
-    }
+/// Why a graph gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// ONNX Runtime could not load it.
+    #[error("{graph} could not be loaded")]
+    Load {
+        /// Its file or name.
+        graph: String,
+        /// What ONNX Runtime said.
+        source: ort::Error,
+    },
+    /// It takes a tensor that was not given.
+    #[error("{graph} takes {port}, which was not given")]
+    Missing {
+        /// Its file or name.
+        graph: String,
+        /// The input.
+        port: Port,
+    },
+    /// It was given a tensor that it does not take.
+    #[error("{graph} takes no {name}; it takes {}", names(inputs))]
+    Unknown {
+        /// Its file or name.
+        graph: String,
+        /// The tensor's name.
+        name: String,
+        /// What it takes.
+        inputs: Vec<Port>,
+    },
+    /// A tensor has more or fewer values than its shape says.
+    #[error("{name} for {graph} has the shape {shape:?} and {values} values")]
+    OtherCount {
+        /// The graph's file or name.
+        graph: String,
+        /// The tensor's name.
+        name: String,
+        /// The shape given.
+        shape: Vec<usize>,
+        /// The number of values given.
+        values: usize,
+    },
+    /// An input or output holds no floating-point numbers.
+    #[error("{graph} has {port}, which is neither f32 nor f16")]
+    NoFloats {
+        /// Its file or name.
+        graph: String,
+        /// The input or output.
+        port: Port,
+    },
+    /// ONNX Runtime could not run it.
+    #[error("{graph} could not be run")]
+    Run {
+        /// Its file or name.
+        graph: String,
+        /// What ONNX Runtime said.
+        source: ort::Error,
+    },
+}
+
+fn names(ports: &[Port]) -> String {
+    ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", ")
 }

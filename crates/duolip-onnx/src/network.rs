@@ -1,104 +1,124 @@
-//! A lip-sync graph in memory: mel windows and a face in, mouths out.
+//! A lip-sync network in memory: mel windows and a face in, mouths out.
 //!
-//! Lives on its session's owner thread ([`crate::owner`]); everything here blocks. The only module
-//! that runs inference.
+//! Lives on its session's owner thread ([`crate::owner`]); everything here blocks. What is common to
+//! whole and split models: batches, warm-up, errors.
+
+mod split;
+mod whole;
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
-use duolip_pipeline::face::FaceCrop;
+use duolip_pipeline::face::{FaceBox, FaceCrop};
 use duolip_pipeline::lipsync::{LipSyncError, Look, MouthBatch, Mouths};
 use duolip_pipeline::mel::WINDOW_VALUES;
-use ort::ep::CUDA;
-use ort::ep::cuda::ConvAlgorithmSearch;
-use ort::session::Session;
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::value::TensorRef;
 
-use crate::graph::{LipSyncGraph, MEL_SHAPE, Port};
+use crate::device::Device;
+use crate::features::FeatureCounters;
 use crate::library::OnnxRuntime;
-use crate::model::{LipSyncModel, ModelError};
+use crate::model::{GraphFiles, LipSyncModel, ModelError};
 use crate::owner::Painter;
 use crate::session::{SessionError, SessionSettings};
-use crate::tensors::{FACE_CHANNELS, MOUTH_CHANNELS, append_mouths, face_planes};
+use crate::tensors::MOUTH_CHANNELS;
+use split::SplitNetwork;
+use whole::WholeNetwork;
 
 /// The mel value of silence: what unused places of a batch hold.
 const SILENCE: f32 = -4.0;
 
-/// Where a network runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Device {
-    Cpu,
-    Cuda,
-}
-
-/// A loaded graph and its input tensors.
+/// A loaded model.
 #[derive(Debug)]
 pub(crate) struct Network {
     look: Look,
-    session: Session,
-    graph: LipSyncGraph,
+    graphs: Graphs,
     batch_size: usize,
     /// Whether a short batch is filled up to `batch_size`.
     padded: bool,
-    /// The face that `faces` shows.
-    face: Option<Arc<FaceCrop>>,
-    /// `[batch_size, 6, size, size]`: the same face in every place.
-    faces: Vec<f32>,
     /// `[batch_size, 1, 80, 16]`: a short batch, filled up.
     windows: Vec<f32>,
 }
 
+/// The two forms of model.
+#[derive(Debug)]
+enum Graphs {
+    Whole(WholeNetwork),
+    Split(Box<SplitNetwork>),
+}
+
 impl Network {
-    /// Loads `model`'s graph onto `device`.
+    /// Loads `model`'s graphs onto `device`. What is done for faces is counted in `counters`.
     ///
     /// # Errors
-    /// [`SessionError::Provider`], [`SessionError::Load`], [`SessionError::Model`].
+    /// [`SessionError::Provider`], [`SessionError::Load`], [`SessionError::Model`],
+    /// [`SessionError::Features`].
     pub(crate) fn load(
         model: &LipSyncModel,
         settings: &SessionSettings,
         device: Device,
         runtime: &OnnxRuntime,
+        counters: Arc<FeatureCounters>,
     ) -> Result<Self, SessionError> {
-        let file = &model.graph_file;
-        let load = |source| SessionError::Load { file: file.clone(), source };
-        let builder = Session::builder(runtime.environment()).map_err(load)?;
-        let builder = configured(builder, settings).map_err(load)?;
-        let mut builder = match device {
-            Device::Cpu => builder,
-            Device::Cuda => on_cuda(builder).map_err(SessionError::Provider)?,
+        let graphs = match &model.graphs {
+            GraphFiles::Whole(file) => {
+                Graphs::Whole(WholeNetwork::load(file, settings, device, runtime)?)
+            }
+            GraphFiles::Split { f32, f16, painted } => {
+                // Before anything large is loaded.
+                if let Some(manifest) = &model.manifest {
+                    model.check_painted(settings.paste, manifest.input_size)?;
+                }
+                let files = crate::model::on(device, f32, f16.as_ref());
+                let network =
+                    SplitNetwork::load(files, *painted, settings, device, runtime, counters)?;
+                Graphs::Split(Box::new(network))
+            }
         };
-        let session = builder.commit_from_file(file).map_err(load)?;
-        let inputs: Vec<Port> = session.inputs().iter().map(Port::from).collect();
-        let outputs: Vec<Port> = session.outputs().iter().map(Port::from).collect();
-        let graph = LipSyncGraph::recognise(file, &inputs, &outputs)?;
-        if let Some(manifest) = &model.manifest
-            && manifest.input_size != graph.input_size
-        {
-            return Err(SessionError::Model(ModelError::OtherSize {
-                file: file.clone(),
-                expected: manifest.input_size,
-                actual: graph.input_size,
-            }));
-        }
-        Ok(Self {
+        let fixed_batch = match &graphs {
+            Graphs::Whole(whole) => whole.fixed_batch(),
+            Graphs::Split(_) => None,
+        };
+        let network = Self {
             look: model.look,
-            session,
-            graph,
-            batch_size: graph.fixed_batch.unwrap_or(settings.batch_size.get()),
+            graphs,
+            batch_size: fixed_batch.unwrap_or(settings.batch_size.get()),
             // A GPU's kernels are chosen by the whole shape: a frame in a short batch could come
             // out of another kernel than the same frame in a full one.
-            padded: graph.fixed_batch.is_some() || device == Device::Cuda,
-            face: None,
-            faces: Vec::new(),
+            padded: fixed_batch.is_some() || device == Device::Cuda,
             windows: Vec::new(),
-        })
+        };
+        let actual = network.input_size();
+        if let Some(manifest) = &model.manifest
+            && manifest.input_size != actual
+        {
+            let (file, expected) = (model.graphs.main(device).to_path_buf(), manifest.input_size);
+            return Err(SessionError::Model(ModelError::OtherSize { file, expected, actual }));
+        }
+        Ok(network)
     }
 
     /// Width and height of faces and mouths, in pixels.
     pub(crate) fn input_size(&self) -> usize {
-        self.graph.input_size
+        match &self.graphs {
+            Graphs::Whole(whole) => whole.input_size(),
+            Graphs::Split(split) => split.interface().input_size,
+        }
+    }
+
+    /// The pixels of a mouth that are painted.
+    pub(crate) fn painted(&self) -> FaceBox {
+        match &self.graphs {
+            Graphs::Whole(whole) => whole.painted(),
+            Graphs::Split(split) => split.interface().painted,
+        }
+    }
+
+    /// The bytes kept of one face; `None` for a whole graph, which keeps nothing.
+    pub(crate) fn feature_bytes(&self) -> Option<usize> {
+        match &self.graphs {
+            Graphs::Whole(_) => None,
+            Graphs::Split(split) => Some(split.interface().feature_bytes()),
+        }
     }
 
     /// How many mouths are painted at once.
@@ -107,38 +127,31 @@ impl Network {
     }
 
     /// Paints silence with the shapes that will be asked for: a full batch, and a single mouth
-    /// where short batches are not filled up.
+    /// where short batches are not filled up. Nothing is kept of the face it is painted on.
     ///
     /// # Errors
     /// [`LipSyncError::OutOfMemory`], [`LipSyncError::Inference`].
     pub(crate) fn warm_up(&mut self) -> Result<(), LipSyncError> {
-        let size = self.graph.input_size;
+        let size = self.input_size();
         let face = Arc::new(FaceCrop { size, bgr: vec![127; size * size * MOUTH_CHANNELS] });
         let shortest = if self.padded { self.batch_size } else { 1 };
         for count in [self.batch_size, shortest] {
             let mel_windows = vec![SILENCE; count * WINDOW_VALUES];
             self.paint(&MouthBatch { mel_windows, face: Arc::clone(&face) }, &|| false)?;
         }
+        if let Graphs::Split(split) = &mut self.graphs {
+            split.forget_faces();
+        }
         Ok(())
     }
 
-    /// Makes `self.faces` show `face`.
-    fn show(&mut self, face: &Arc<FaceCrop>) {
-        if self.face.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, face)) {
-            return;
-        }
-        self.face = None;
-        face_planes(face, &mut self.faces);
-        let one = self.faces.len();
-        self.faces.reserve_exact(one * (self.batch_size - 1));
-        for _ in 1..self.batch_size {
-            self.faces.extend_from_within(..one);
-        }
-        self.face = Some(Arc::clone(face));
-    }
-
-    /// Runs the graph on up to `batch_size` mel windows and the face shown; appends the mouths.
-    fn run(&mut self, windows: &[f32], bgr: &mut Vec<u8>) -> Result<(), RunError> {
+    /// Paints up to `batch_size` mouths on `face`; appends them.
+    fn run(
+        &mut self,
+        face: &Arc<FaceCrop>,
+        windows: &[f32],
+        bgr: &mut Vec<u8>,
+    ) -> Result<(), RunError> {
         let count = windows.len() / WINDOW_VALUES;
         let rows = if self.padded { self.batch_size } else { count };
         let windows = if rows == count {
@@ -149,24 +162,10 @@ impl Network {
             self.windows.resize(rows * WINDOW_VALUES, SILENCE);
             &self.windows
         };
-        let size = self.graph.input_size;
-        let [channels, bands, steps] = MEL_SHAPE;
-        let mel = TensorRef::from_array_view(([rows, channels, bands, steps], windows))?;
-        let faces = &self.faces[..rows * FACE_CHANNELS * size * size];
-        let faces = TensorRef::from_array_view(([rows, FACE_CHANNELS, size, size], faces))?;
-        let outputs = if self.graph.mel_first {
-            self.session.run(ort::inputs![mel, faces])?
-        } else {
-            self.session.run(ort::inputs![faces, mel])?
-        };
-        let (shape, planes) = outputs[0].try_extract_tensor::<f32>()?;
-        let expected = [rows, MOUTH_CHANNELS, size, size];
-        let actual: Vec<usize> = shape.iter().map(|&axis| axis as usize).collect();
-        if actual != expected {
-            return Err(RunError::WrongOutput { expected, actual });
+        match &mut self.graphs {
+            Graphs::Whole(whole) => whole.paint(face, windows, count, bgr),
+            Graphs::Split(split) => split.paint(face, windows, count, bgr),
         }
-        append_mouths(&planes[..count * MOUTH_CHANNELS * size * size], size, bgr);
-        Ok(())
     }
 }
 
@@ -177,27 +176,27 @@ impl Painter for Network {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Mouths, LipSyncError> {
         let started = Instant::now();
-        self.show(&batch.face);
-        let size = self.graph.input_size;
+        let size = self.input_size();
         let mut bgr = Vec::with_capacity(batch.count() * size * size * MOUTH_CHANNELS);
         for windows in batch.mel_windows.chunks(self.batch_size * WINDOW_VALUES) {
             if cancelled() {
                 return Err(LipSyncError::Cancelled);
             }
             let batch_size = windows.len() / WINDOW_VALUES;
-            self.run(windows, &mut bgr).map_err(|error| error.classified(self.look, batch_size))?;
+            self.run(&batch.face, windows, &mut bgr)
+                .map_err(|error| error.classified(self.look, batch_size))?;
         }
         Ok(Mouths { size, bgr, work: started.elapsed() })
     }
 }
 
-/// Why a run of the graph gave no mouths.
+/// Why a run of the graphs gave no mouths.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     /// ONNX Runtime failed.
     #[error(transparent)]
     Runtime(#[from] ort::Error),
-    /// The graph's output has another shape than was asked for.
+    /// A graph's output has another shape than was asked for.
     #[error("the graph's output has shape {actual:?}; wanted is {expected:?}")]
     WrongOutput { expected: [usize; 4], actual: Vec<usize> },
 }
@@ -216,6 +215,12 @@ impl RunError {
     }
 }
 
+/// Checks an output's shape, as ONNX Runtime gives it.
+fn check_shape(actual: &[i64], expected: [usize; 4]) -> Result<(), RunError> {
+    let actual: Vec<usize> = actual.iter().map(|&axis| axis as usize).collect();
+    if actual == expected { Ok(()) } else { Err(RunError::WrongOutput { expected, actual }) }
+}
+
 /// Whether ONNX Runtime's message says that memory ran out: it has no error code for it.
 fn is_out_of_memory(message: &str) -> bool {
     [
@@ -228,31 +233,6 @@ fn is_out_of_memory(message: &str) -> bool {
     ]
     .iter()
     .any(|said| message.contains(said))
-}
-
-fn configured(
-    builder: SessionBuilder,
-    settings: &SessionSettings,
-) -> Result<SessionBuilder, ort::Error> {
-    Ok(builder
-        .with_optimization_level(GraphOptimizationLevel::Level3)?
-        .with_intra_threads(settings.intra_threads.get())?
-        // The few shapes there are come again and again: one allocation for each.
-        .with_memory_pattern(true)?)
-}
-
-/// Registers CUDA, set so that the same input gives the same output in every process and nearly
-/// the CPU's.
-fn on_cuda(builder: SessionBuilder) -> Result<SessionBuilder, ort::Error> {
-    let cuda = CUDA::default()
-        // The exhaustive search times the kernels: which one wins differs from run to run.
-        .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
-        // TF32 keeps 10 bits of each factor; a mouth's 8 would show it.
-        .with_tf32(false)
-        .build()
-        // Without this the session runs on the CPU and does not say so.
-        .error_on_failure();
-    Ok(builder.with_deterministic_compute(true)?.with_execution_providers([cuda])?)
 }
 
 #[cfg(test)]

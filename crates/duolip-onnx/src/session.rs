@@ -4,14 +4,18 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use duolip_pipeline::compose::Paste;
+use duolip_pipeline::face::FaceBox;
 use duolip_pipeline::lipsync::{LipSync, LipSyncError, Look, MouthBatch, PendingMouths};
 use duolip_pipeline::mel::WINDOW_VALUES;
 use tokio::sync::oneshot;
 
+use crate::features::{FaceTooLarge, FeatureCounters, FeatureUse};
 use crate::library::OnnxRuntime;
 use crate::model::{LipSyncModel, ModelError};
 use crate::owner::{Panicked, Request};
@@ -32,6 +36,10 @@ pub struct SessionSettings {
     pub intra_threads: NonZeroUsize,
     /// Mouths painted at once; a graph with a fixed batch size has its own.
     pub batch_size: NonZeroUsize,
+    /// What is done with the mouths: a split model must paint all that it takes of them.
+    pub paste: Paste,
+    /// Bytes of features that a split model may keep on the device, of all faces together.
+    pub feature_limit_bytes: usize,
 }
 
 /// What became of a session's start, for logs and health.
@@ -43,6 +51,11 @@ pub struct SessionFacts {
     pub input_size: usize,
     /// Mouths painted at once.
     pub batch_size: usize,
+    /// The pixels of a mouth that are painted; around them it shows the face as it was given.
+    pub painted: FaceBox,
+    /// Bytes of features that are kept on the device for each avatar frame; `None` for a whole
+    /// graph, which computes everything anew for every mouth.
+    pub feature_bytes: Option<usize>,
     /// How long loading the graph took.
     pub load: Duration,
     /// How long the first runs took.
@@ -57,6 +70,7 @@ pub struct SessionFacts {
 pub struct LipSyncSession {
     look: Look,
     facts: SessionFacts,
+    counters: Arc<FeatureCounters>,
     /// `None` only while dropping.
     queue: Option<SyncSender<Request>>,
     thread: Option<JoinHandle<()>>,
@@ -77,12 +91,17 @@ impl LipSyncSession {
         let look = model.look;
         let (queue, requests) = sync_channel(QUEUE_LENGTH);
         let (started, start) = sync_channel(1);
+        let counters = Arc::new(FeatureCounters::default());
+        let counted = Arc::clone(&counters);
         let thread = std::thread::Builder::new()
             .name(format!("lipsync-{look}"))
-            .spawn(move || own(&model, &settings, runtime, &started, &requests))
+            .spawn(move || own(&model, &settings, runtime, &counted, &started, &requests))
             .map_err(SessionError::Thread)?;
         match start.recv() {
-            Ok(Ok(facts)) => Ok(Self { look, facts, queue: Some(queue), thread: Some(thread) }),
+            Ok(Ok(facts)) => {
+                let (queue, thread) = (Some(queue), Some(thread));
+                Ok(Self { look, facts, counters, queue, thread })
+            }
             Ok(Err(error)) => {
                 join(thread);
                 Err(error)
@@ -96,6 +115,12 @@ impl LipSyncSession {
     #[must_use]
     pub fn facts(&self) -> &SessionFacts {
         &self.facts
+    }
+
+    /// What has been done for faces so far.
+    #[must_use]
+    pub fn feature_use(&self) -> FeatureUse {
+        self.counters.read()
     }
 
     fn checked(&self, batch: &MouthBatch) -> Result<(), LipSyncError> {
@@ -182,6 +207,14 @@ pub enum SessionError {
         file: PathBuf,
         /// What ONNX Runtime said.
         source: ort::Error,
+    },
+    /// Not even one face's features may be kept.
+    #[error("{file} cannot be used", file = file.display())]
+    Features {
+        /// The face encoder.
+        file: PathBuf,
+        /// By how much.
+        source: FaceTooLarge,
     },
     /// The graph was loaded and could not be run.
     #[error("{file} could not be run", file = file.display())]

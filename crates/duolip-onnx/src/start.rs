@@ -2,14 +2,17 @@
 //!
 //! Decides which execution provider a session runs on.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
 use ort::ep::ExecutionProvider as _;
 
+use crate::device::Device;
+use crate::features::FeatureCounters;
 use crate::library::OnnxRuntime;
 use crate::model::LipSyncModel;
-use crate::network::{Device, Network};
+use crate::network::Network;
 use crate::owner::{Request, serve};
 use crate::provider::{ExecutionProvider, ProviderInUse};
 use crate::session::{SessionError, SessionFacts, SessionSettings};
@@ -19,10 +22,11 @@ pub(crate) fn own(
     model: &LipSyncModel,
     settings: &SessionSettings,
     runtime: &OnnxRuntime,
+    counters: &Arc<FeatureCounters>,
     started: &SyncSender<Result<SessionFacts, SessionError>>,
     requests: &Receiver<Request>,
 ) {
-    match start(model, settings, runtime) {
+    match start(model, settings, runtime, counters) {
         Ok((mut network, facts)) => {
             tracing::info!(
                 look = %model.look,
@@ -30,6 +34,7 @@ pub(crate) fn own(
                 provider = %facts.provider,
                 input_size = facts.input_size,
                 batch_size = facts.batch_size,
+                feature_bytes = facts.feature_bytes,
                 load_ms = facts.load.as_millis(),
                 warm_up_ms = facts.warm_up.as_millis(),
                 "lip-sync model warm"
@@ -49,8 +54,9 @@ fn start(
     model: &LipSyncModel,
     settings: &SessionSettings,
     runtime: &OnnxRuntime,
+    counters: &Arc<FeatureCounters>,
 ) -> Result<(Network, SessionFacts), SessionError> {
-    let on = |device, provider| start_on(model, settings, runtime, device, provider);
+    let on = |device, provider| start_on(model, settings, runtime, counters, device, provider);
     let on_cpu = |reason| on(Device::Cpu, ProviderInUse::Cpu { reason });
     let on_cuda = || on(Device::Cuda, ProviderInUse::Cuda);
     match settings.provider {
@@ -58,7 +64,7 @@ fn start(
         ExecutionProvider::Cuda => on_cuda(),
         ExecutionProvider::Auto => match on_cuda() {
             Ok(warm) => Ok(warm),
-            Err(error @ SessionError::Model(_)) => Err(error),
+            Err(error @ (SessionError::Model(_) | SessionError::Features { .. })) => Err(error),
             Err(error) => {
                 let reason = reason(&error);
                 // A library without CUDA is how a machine without a GPU is meant to be set up.
@@ -77,19 +83,21 @@ fn start_on(
     model: &LipSyncModel,
     settings: &SessionSettings,
     runtime: &OnnxRuntime,
+    counters: &Arc<FeatureCounters>,
     device: Device,
     provider: ProviderInUse,
 ) -> Result<(Network, SessionFacts), SessionError> {
     let begin = Instant::now();
-    let mut network = Network::load(model, settings, device, runtime)?;
+    let mut network = Network::load(model, settings, device, runtime, Arc::clone(counters))?;
     let load = begin.elapsed();
-    network
-        .warm_up()
-        .map_err(|source| SessionError::WarmUp { file: model.graph_file.clone(), source })?;
+    let file = || model.graphs.main(device).to_path_buf();
+    network.warm_up().map_err(|source| SessionError::WarmUp { file: file(), source })?;
     let facts = SessionFacts {
         provider,
         input_size: network.input_size(),
         batch_size: network.batch_size(),
+        painted: network.painted(),
+        feature_bytes: network.feature_bytes(),
         load,
         warm_up: begin.elapsed().saturating_sub(load),
     };

@@ -2,7 +2,7 @@
 //!
 //! Pure. Knows nothing of ONNX Runtime.
 
-use duolip_pipeline::face::FaceCrop;
+use duolip_pipeline::face::{FaceBox, FaceCrop};
 
 /// Channels of the face tensor: the masked copy's B, G, R, then the reference's.
 pub(crate) const FACE_CHANNELS: usize = 6;
@@ -35,24 +35,29 @@ pub(crate) fn face_planes(face: &FaceCrop, planes: &mut Vec<f32>) {
     }
 }
 
-/// Appends the mouths in `planes` to `bgr`.
+/// Appends the mouths in `planes` to `bgr`: `face` with the pixels of `painted` replaced.
 ///
 /// # Shape
-/// `planes` is `[count, 3, size, size]`, f32; appended are `[count, size, size, 3]`, u8: 255 times
-/// the value, clamped to 0..=255 and truncated.
+/// `planes` is `[count, 3, rows, columns]` of `painted`, f32; appended are `[count, size, size, 3]`,
+/// u8: inside the rectangle 255 times the value, clamped to 0..=255 and truncated.
 ///
 /// # Source
 /// `Wav2Lip/inference.py`, `main`. It does not clamp: its last layer cannot leave 0..=1, another
 /// graph's may.
-pub(crate) fn append_mouths(planes: &[f32], size: usize, bgr: &mut Vec<u8>) {
-    let pixels = size * size;
-    bgr.reserve(planes.len());
+pub(crate) fn append_mouths(planes: &[f32], face: &FaceCrop, painted: FaceBox, bgr: &mut Vec<u8>) {
+    let pixels = painted.width() * painted.height();
     for mouth in planes.chunks_exact(MOUTH_CHANNELS * pixels) {
+        let first = bgr.len();
+        bgr.extend_from_slice(&face.bgr);
         let (blue, rest) = mouth.split_at(pixels);
         let (green, red) = rest.split_at(pixels);
-        for ((blue, green), red) in blue.iter().zip(green).zip(red) {
-            // `as` truncates towards zero and clamps.
-            bgr.extend([blue, green, red].map(|value| (value * 255.0) as u8));
+        let rows = bgr[first..].chunks_exact_mut(face.size * MOUTH_CHANNELS);
+        for (row, at) in rows.skip(painted.top).zip((0..pixels).step_by(painted.width())) {
+            let row = &mut row[painted.left * MOUTH_CHANNELS..painted.right * MOUTH_CHANNELS];
+            for (pixel, at) in row.as_chunks_mut::<MOUTH_CHANNELS>().0.iter_mut().zip(at..) {
+                // `as` truncates towards zero and clamps.
+                *pixel = [blue[at], green[at], red[at]].map(|value| (value * 255.0) as u8);
+            }
         }
     }
 }
@@ -96,10 +101,26 @@ mod tests {
     #[test]
     fn mouths_are_truncated_clamped_and_interleaved() {
         let just_below_two = 1.999 / 255.0;
+        let face = FaceCrop { size: 1, bgr: vec![9; 3] };
+        let whole = FaceBox { left: 0, top: 0, right: 1, bottom: 1 };
         // Two mouths of one pixel: B, G, R.
         let planes = [0.0, just_below_two, 1.0, -0.5, 7.0, f32::NAN];
         let mut bgr = vec![42];
-        append_mouths(&planes, 1, &mut bgr);
+        append_mouths(&planes, &face, whole, &mut bgr);
         assert_eq!(bgr, [42, 0, 1, 255, 0, 255, 0]);
+    }
+
+    #[test]
+    fn around_the_painted_rectangle_is_the_face() {
+        let face = FaceCrop { size: 3, bgr: (0..27).collect() };
+        let painted = FaceBox { left: 1, top: 2, right: 3, bottom: 3 };
+        let bytes = [101.5, 102.5, 103.5, 104.5, 105.5, 106.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5];
+        let mut bgr = Vec::new();
+        append_mouths(&bytes.map(|byte| byte / 255.0), &face, painted, &mut bgr);
+        let (first, second) = bgr.split_at(27);
+        assert_eq!(first[..21], face.bgr[..21]);
+        assert_eq!(first[21..], [101, 103, 105, 102, 104, 106]);
+        assert_eq!(second[..21], face.bgr[..21]);
+        assert_eq!(second[21..], [1, 3, 5, 2, 4, 6]);
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duolip_onnx::{ExecutionProvider, LipSyncModel, LipSyncSession, OnnxRuntime, SessionSettings};
+use duolip_pipeline::compose::Paste;
 use duolip_pipeline::lipsync::{LipSync, Look};
 use duolip_pipeline::units::FrameRate;
 use duolip_testkit::{avatar, contract};
@@ -21,6 +22,8 @@ fn check(model: &Path, look: Look, batch_size: usize) {
         provider: ExecutionProvider::Cpu,
         intra_threads: NonZeroUsize::new(2).unwrap(),
         batch_size: NonZeroUsize::new(batch_size).unwrap(),
+        paste: Paste::Feathered,
+        feature_limit_bytes: 4 << 20,
     };
     let model = LipSyncModel::open(model, look).unwrap();
     let session = LipSyncSession::new(model, settings, runtime).unwrap();

@@ -3,6 +3,7 @@
 //! The mouth is resized into the face rectangle, blended with the photo and converted to YUV
 //! there; every other pixel is the base frame's. Pure; knows nothing of encoders.
 
+mod enlarge;
 mod resize;
 mod yuv;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::face::{FaceBox, FaceCrop};
 use crate::picture::{Picture, YuvFrame};
+use enlarge::Enlarger;
 use resize::Resizer;
 
 pub use yuv::yuv_from_rgb;
@@ -25,12 +27,51 @@ pub enum Paste {
     Parity,
 }
 
-/// The feather mask: an ellipse, in parts of the face rectangle.
-const FEATHER_CENTRE: (f32, f32) = (0.5, 0.73);
+impl Paste {
+    /// "feathered" or "parity".
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Feathered => "feathered",
+            Self::Parity => "parity",
+        }
+    }
+
+    /// The pixels of a mouth of `size` that reach the frame: a model need not paint the others.
+    ///
+    /// Parity counts from the middle row on: the upper half of the face is given to the network,
+    /// and hardly comes back changed.
+    #[must_use]
+    pub fn painted_pixels(self, size: usize) -> FaceBox {
+        match self {
+            Self::Parity => FaceBox { left: 0, top: size / 2, right: size, bottom: size },
+            Self::Feathered => {
+                let span = |centre: f32, radius: f32| {
+                    enlarge::pixels_read(size, centre - radius, centre + radius)
+                };
+                let columns = span(FEATHER_CENTRE.0, FEATHER_RADII.0);
+                let rows = span(FEATHER_CENTRE.1, FEATHER_RADII.1);
+                FaceBox {
+                    left: columns.start,
+                    top: rows.start,
+                    right: columns.end,
+                    bottom: rows.end,
+                }
+            }
+        }
+    }
+}
+
+/// The feather mask: a rounded patch over mouth and chin, in parts of the face rectangle.
+///
+/// What resizing reads under it keeps to rows 50..95 and columns 12..84 of a 96-pixel mouth:
+/// imported models compute no more than that.
+const FEATHER_CENTRE: (f32, f32) = (0.5, 0.755);
 /// Its half axes.
-const FEATHER_RADII: (f32, f32) = (0.40, 0.26);
-/// The outer part of the ellipse over which it fades out.
-const FEATHER_SOFTNESS: f32 = 0.30;
+const FEATHER_RADII: (f32, f32) = (0.359, 0.2185);
+/// Of its depth, which is 1 in the centre and 0 at the rim: where it is this deep or deeper, the
+/// photo is covered.
+const FEATHER_SOFTNESS: f32 = 0.5;
 
 /// Where and how mouths are pasted into one avatar's frames.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +84,8 @@ pub struct MouthPatch {
     photo: Vec<u8>,
     /// The mouth's share of each pixel of `painted`, 0..=255: `[height, width]`.
     shares: Vec<u8>,
+    /// How mouths are resized.
+    paste: Paste,
 }
 
 impl MouthPatch {
@@ -80,18 +123,26 @@ impl MouthPatch {
             painted,
             photo: pixels().flat_map(|(x, y)| photo.pixel(x, y)).collect(),
             shares: pixels().map(share).collect(),
+            paste,
         }
     }
 }
 
-/// The mask at the centre of pixel (x, y): 255 in the middle, 0 outside the ellipse.
+/// The mask at the centre of pixel (x, y): 255 in the middle, 0 outside.
+///
+/// The patch is a superellipse of power 2.5: wider at the mouth's corners than an ellipse, and
+/// without the corners of a box. Written with square roots, which every machine rounds alike.
 fn feather(face_box: FaceBox, x: usize, y: usize) -> u8 {
-    let part =
-        |at: usize, from: usize, length: usize| (at as f32 + 0.5 - from as f32) / length as f32;
-    let across = (part(x, face_box.left, face_box.width()) - FEATHER_CENTRE.0) / FEATHER_RADII.0;
-    let down = (part(y, face_box.top, face_box.height()) - FEATHER_CENTRE.1) / FEATHER_RADII.1;
-    let share = (1.0 - across.hypot(down)) / FEATHER_SOFTNESS;
-    (share.clamp(0.0, 1.0) * 255.0).round() as u8
+    let distance = |at: usize, from: usize, length: usize, centre: f32, radius: f32| {
+        let part = (at as f32 + 0.5 - from as f32) / length as f32;
+        let distance = (part - centre).abs() / radius;
+        distance * distance * distance.sqrt()
+    };
+    let across = distance(x, face_box.left, face_box.width(), FEATHER_CENTRE.0, FEATHER_RADII.0);
+    let down = distance(y, face_box.top, face_box.height(), FEATHER_CENTRE.1, FEATHER_RADII.1);
+    let depth = ((1.0 - across - down) / FEATHER_SOFTNESS).clamp(0.0, 1.0);
+    let share = depth * depth * (3.0 - 2.0 * depth);
+    (share * 255.0).round() as u8
 }
 
 /// The smallest rectangle around the feather mask.
@@ -134,12 +185,30 @@ pub fn cross_fade(values: &mut [u8], other: &[u8], share: f32) {
     }
 }
 
+/// Resizes a mouth to the size of the face.
+#[derive(Debug)]
+enum Scaler {
+    /// As Wav2Lip does.
+    Bilinear(Resizer),
+    /// Crisper.
+    Cubic(Enlarger),
+}
+
+impl Scaler {
+    fn resize(&mut self, mouth: &[u8], target: &mut [u8]) {
+        match self {
+            Self::Bilinear(resizer) => resizer.resize(mouth, target),
+            Self::Cubic(enlarger) => enlarger.resize(mouth, target),
+        }
+    }
+}
+
 /// Pastes mouths into frames of one avatar, with its own scratch memory: one for each chunk.
 #[derive(Debug)]
 pub struct Composer<'a> {
     base: &'a YuvFrame,
     patch: &'a MouthPatch,
-    resizer: Resizer,
+    scaler: Scaler,
     /// The mouth inside the painted rectangle, BGR.
     mouth: Vec<u8>,
     /// The blended painted rectangle, RGB.
@@ -160,7 +229,14 @@ impl<'a> Composer<'a> {
         Self {
             base,
             patch,
-            resizer: Resizer::new(size, size, face.width(), face.height(), within),
+            scaler: match patch.paste {
+                Paste::Parity => {
+                    Scaler::Bilinear(Resizer::new(size, size, face.width(), face.height(), within))
+                }
+                Paste::Feathered => {
+                    Scaler::Cubic(Enlarger::new(size, size, face.width(), face.height(), within))
+                }
+            },
             mouth: vec![0; within.width() * within.height() * 3],
             blended: Picture::new(painted.width(), painted.height()),
         }
@@ -177,7 +253,7 @@ impl<'a> Composer<'a> {
     }
 
     fn blend(&mut self, mouth: &[u8]) {
-        self.resizer.resize(mouth, &mut self.mouth);
+        self.scaler.resize(mouth, &mut self.mouth);
         let (face, painted) = (self.patch.face_box, self.patch.painted);
         self.blended.rgb.copy_from_slice(&self.patch.photo);
         let columns = painted.left.max(face.left)..painted.right.min(face.right);

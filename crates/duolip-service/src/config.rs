@@ -40,12 +40,16 @@ pub struct Config {
 /// The lip-sync models and what they run on.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// GAN model: a model folder or an .onnx file [default: the demo pair's]
+    /// GAN model: a checkpoint, a model folder or an .onnx file [default: the demo pair's]
     #[arg(long, env = "CHECKPOINT_PATH_GAN", value_name = "PATH")]
     pub checkpoint_gan: Option<PathBuf>,
-    /// NOGAN model: a model folder or an .onnx file [default: the demo pair's]
+    /// NOGAN model: a checkpoint, a model folder or an .onnx file [default: the demo pair's]
     #[arg(long, env = "CHECKPOINT_PATH_NOGAN", value_name = "PATH")]
     pub checkpoint_nogan: Option<PathBuf>,
+    /// Accept the terms of the published Wav2Lip weights: research and personal use only
+    #[arg(long, env = "DUOLIP_ACCEPT_LICENSE",
+          value_parser = clap::builder::FalseyValueParser::new())]
+    pub accept_license: bool,
     /// What the models run on: auto (CUDA where it works, else the CPU), cpu or cuda
     #[arg(long, env = "DUOLIP_EXECUTION_PROVIDER", default_value_t, value_name = "NAME")]
     pub execution_provider: ExecutionProvider,
@@ -55,6 +59,10 @@ pub struct ModelArgs {
     /// CPU threads of one model [default: the cores, shared by the models]
     #[arg(long, env = "DUOLIP_INTRA_OP_THREADS", value_name = "THREADS")]
     pub intra_op_threads: Option<NonZeroUsize>,
+    /// Mebibytes of features of avatars that each model keeps ready on its device
+    #[arg(long, env = "DUOLIP_FEATURE_CACHE_MIB", default_value_t = 512, value_name = "MIB",
+          value_parser = clap::value_parser!(u16).range(1..=16384))]
+    pub feature_cache_mib: u16,
     /// ONNX Runtime's library [default: looked for; `duolip doctor` says where]
     #[arg(long, env = "ORT_DYLIB_PATH", value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
@@ -144,7 +152,7 @@ pub struct FolderArgs {
     /// Folder with `models/demo` and `avatars` [default: looked for from here and the program upwards]
     #[arg(long, env = "DUOLIP_DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Folder for prepared avatars [default: the user's cache folder]
+    /// Folder for prepared avatars and imported models [default: the user's cache folder]
     #[arg(long, env = "DUOLIP_CACHE_DIR", value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
     /// Folder for job folders [default: the system's temporary folder]
@@ -308,7 +316,7 @@ impl Config {
         self.folders.work_dir.clone().unwrap_or_else(std::env::temp_dir)
     }
 
-    /// Where prepared avatars are kept.
+    /// Where prepared avatars and imported models are kept.
     #[must_use]
     pub fn cache_dir(&self) -> PathBuf {
         let users = || etcetera::choose_base_strategy().ok().map(|base| base.cache_dir());

@@ -103,12 +103,17 @@ impl From<JobError> for Failure {
 }
 
 impl Engine {
-    /// Loads the `wanted` models, the avatars and the adapters. Blocks until all is warm.
+    /// Loads the `wanted` models, the avatars and the adapters. Blocks until all is warm. Of that
+    /// only the import of a checkpoint takes long; it ends early when `stopped`.
     ///
     /// # Errors
     /// [`EngineError`]. What is merely missing is kept and shown by health.
-    pub fn build(config: Config, wanted: &[Look]) -> Result<Self, EngineError> {
-        let models = SessionPair::load(&config, wanted);
+    pub fn build(
+        config: Config,
+        wanted: &[Look],
+        stopped: &CancellationToken,
+    ) -> Result<Self, EngineError> {
+        let models = SessionPair::load(&config, wanted, stopped);
         let detector = RustfaceDetector::new().map_err(EngineError::Detector)?;
         let cache = AvatarCache::new(config.cache_dir().join("avatars"));
         let paste = config.avatars.paste;

@@ -8,6 +8,7 @@ pub mod config;
 pub mod engine;
 pub mod errors;
 pub mod health;
+pub mod import;
 pub mod logging;
 pub mod models;
 pub mod router;

@@ -1,7 +1,7 @@
 //! The session pair: which lip-sync models are loaded, and why the others are not.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duolip_onnx::{
@@ -9,9 +9,10 @@ use duolip_onnx::{
 };
 use duolip_pipeline::error::{Classify, chain};
 use duolip_pipeline::lipsync::{LipSync, Look};
-use duolip_pipeline::{ErrorKind, JobError, Stage};
+use duolip_pipeline::{CancellationToken, ErrorKind, JobError, Stage};
 
 use crate::config::Config;
+use crate::import::{self, ImportError, ImportOptions, Terms};
 
 /// Why a model is not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum LoadError {
     /// Neither can be without the library.
     #[error(transparent)]
     Library(#[from] Arc<LibraryError>),
+    /// The checkpoint could not be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// The model itself.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -62,10 +66,10 @@ pub struct SessionPair {
 }
 
 impl SessionPair {
-    /// Loads the `wanted` models at the same time and warms them up. Blocks; never fails as a
-    /// whole: each model has its own reason.
+    /// Loads the `wanted` models at the same time and warms them up; a checkpoint is imported first,
+    /// until `stopped`. Blocks; never fails as a whole: each model has its own reason.
     #[must_use]
-    pub fn load(config: &Config, wanted: &[Look]) -> Self {
+    pub fn load(config: &Config, wanted: &[Look], stopped: &CancellationToken) -> Self {
         let runtime = OnnxRuntime::load(&config.onnxruntime_candidates()).map_err(Arc::new);
         let settings = SessionSettings {
             provider: config.models.execution_provider,
@@ -74,6 +78,8 @@ impl SessionPair {
                 .models
                 .intra_op_threads
                 .unwrap_or_else(|| threads_for_each_of(wanted.len())),
+            paste: config.avatars.paste,
+            feature_limit_bytes: usize::from(config.models.feature_cache_mib) << 20,
         };
         let load = |look| {
             let path = config.model_path(look);
@@ -83,11 +89,13 @@ impl SessionPair {
                     return Err(LoadError::NotWanted);
                 }
                 let runtime = runtime.clone()?;
-                let model = LipSyncModel::open(&path, look).map_err(SessionError::from)?;
+                let model = model_at(&path, look, config, runtime, stopped)?;
                 name = Some(model.name());
                 Ok(Arc::new(LipSyncSession::new(model, settings, runtime)?))
             })();
-            if let Err(error @ (LoadError::Library(_) | LoadError::Session(_))) = &session {
+            if let Err(error) = &session
+                && !matches!(error, LoadError::NotWanted)
+            {
                 let (path, reason) = (path.display(), chain(error));
                 tracing::error!(%look, %path, reason, "lip-sync model is not loaded");
             }
@@ -142,6 +150,24 @@ impl SessionPair {
         });
         sessions.collect()
     }
+}
+
+/// The model at `path`: a folder, a graph, or what the checkpoint there is imported to.
+fn model_at(
+    path: &Path,
+    look: Look,
+    config: &Config,
+    runtime: &'static OnnxRuntime,
+    stopped: &CancellationToken,
+) -> Result<LipSyncModel, LoadError> {
+    if path.is_file() && import::is_checkpoint(path)? {
+        let terms = Terms::of(config.models.accept_license, None)?;
+        let options = ImportOptions { look: None, paste: config.avatars.paste, terms };
+        let cache = config.cache_dir().join("models");
+        let folder = import::cached(path, &cache, &options, runtime, stopped)?;
+        return Ok(LipSyncModel::open(&folder, look).map_err(SessionError::from)?);
+    }
+    Ok(LipSyncModel::open(path, look).map_err(SessionError::from)?)
 }
 
 /// The cores, shared by the models that run at the same time.

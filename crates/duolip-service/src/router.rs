@@ -14,7 +14,7 @@ use duolip_pipeline::lipsync::Look;
 use duolip_pipeline::observe::NoObserver;
 use duolip_pipeline::run::Video;
 use duolip_pipeline::statistics::Statistics;
-use duolip_pipeline::{ErrorKind, JobError, Stage};
+use duolip_pipeline::{CancellationToken, ErrorKind, JobError, Stage};
 use tokio_util::io::ReaderStream;
 
 use crate::api::{Body, Endpoint, ErrorBody, body_limit_bytes, discard};
@@ -31,6 +31,7 @@ const READ_BYTES: usize = 1 << 16;
 pub struct Service {
     config: Arc<Config>,
     engine: Arc<OnceLock<Result<Engine, EngineError>>>,
+    stopped: CancellationToken,
 }
 
 /// A request came before the engine was warm.
@@ -55,13 +56,13 @@ impl Service {
     /// A service whose engine is still to be loaded by [`Service::warm_up`].
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config: Arc::new(config), engine: Arc::default() }
+        Self { config: Arc::new(config), engine: Arc::default(), stopped: CancellationToken::new() }
     }
 
     /// Builds the engine. Blocks; a second call waits for the first.
     pub fn warm_up(&self) {
         let built = self.engine.get_or_init(|| {
-            let build = || Engine::build(Config::clone(&self.config), &Look::PAIR);
+            let build = || Engine::build(Config::clone(&self.config), &Look::PAIR, &self.stopped);
             catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|panic| {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
                 let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -71,6 +72,11 @@ impl Service {
         if let Err(error) = built {
             tracing::error!(reason = chain(error), "the engine could not be built");
         }
+    }
+
+    /// Lets go of an engine that is still being built.
+    pub fn stop(&self) {
+        self.stopped.cancel();
     }
 
     /// What the service can do now.

@@ -51,7 +51,9 @@ fn run(server: &ServerArgs, config: Config) -> anyhow::Result<()> {
         let warming = service.clone();
         tokio::task::spawn_blocking(move || warming.warm_up());
         let grace = Duration::from_secs(server.grace_seconds.into());
-        serve(listener, router(service), grace).await?;
+        let served = serve(listener, router(service.clone()), grace).await;
+        service.stop();
+        served?;
         anyhow::Ok(())
     });
     // Jobs that outlived the grace period stop at their next batch of mouths.

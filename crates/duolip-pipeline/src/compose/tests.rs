@@ -121,3 +121,36 @@ fn the_crop_is_bgr() {
     assert_eq!(crop.bgr[..3], [10, 0, 255]);
     assert_eq!(crop.bgr.len(), 96 * 96 * 3);
 }
+
+#[test]
+fn what_a_model_need_not_paint_never_reaches_the_frame() {
+    let photo = photo(160, 180);
+    for paste in [Paste::Feathered, Paste::Parity] {
+        let needed = paste.painted_pixels(SIZE);
+        let paint = |outside: u8| -> Vec<u8> {
+            (0..SIZE * SIZE)
+                .flat_map(|at| {
+                    let (x, y) = (at % SIZE, at / SIZE);
+                    let inside = (needed.left..needed.right).contains(&x)
+                        && (needed.top..needed.bottom).contains(&y);
+                    [if inside { (at % 251) as u8 } else { outside }; 3]
+                })
+                .collect()
+        };
+        let (_, dark, _) = compose(&photo, paste, &paint(0));
+        let (_, bright, _) = compose(&photo, paste, &paint(255));
+        match paste {
+            Paste::Feathered => assert!(dark == bright),
+            // The upper half is pasted as well: the caller fills it with the face itself.
+            Paste::Parity => assert!(dark != bright),
+        }
+    }
+}
+
+#[test]
+fn a_96_pixel_mouth_is_painted_from_row_50_to_94_and_column_12_to_83() {
+    let expected = FaceBox { left: 12, top: 50, right: 84, bottom: 95 };
+    assert_eq!(Paste::Feathered.painted_pixels(96), expected);
+    let lower_half = FaceBox { left: 0, top: 48, right: 96, bottom: 96 };
+    assert_eq!(Paste::Parity.painted_pixels(96), lower_half);
+}

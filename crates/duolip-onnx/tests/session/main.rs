@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
 
+mod graph;
+mod split;
+
 use std::error::Error;
 use std::fs;
 use std::num::NonZeroUsize;
@@ -12,7 +15,8 @@ use duolip_onnx::{
     ExecutionProvider, LipSyncModel, LipSyncSession, ModelError, OnnxRuntime, ProviderInUse,
     SessionError, SessionSettings,
 };
-use duolip_pipeline::face::FaceCrop;
+use duolip_pipeline::compose::Paste;
+use duolip_pipeline::face::{FaceBox, FaceCrop};
 use duolip_pipeline::lipsync::{LipSync, LipSyncError, Look, MouthBatch};
 use duolip_pipeline::mel::WINDOW_VALUES;
 
@@ -33,6 +37,8 @@ fn settings(batch_size: usize) -> SessionSettings {
         provider: ExecutionProvider::Cpu,
         intra_threads: NonZeroUsize::new(2).unwrap(),
         batch_size: NonZeroUsize::new(batch_size).unwrap(),
+        paste: Paste::Parity,
+        feature_limit_bytes: 1 << 20,
     }
 }
 
@@ -237,12 +243,29 @@ fn a_graph_that_paints_another_shape_than_asked_for_is_refused_at_warm_up() {
 #[test]
 fn a_file_that_is_no_graph_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("weights.onnx");
-    fs::write(&file, "not a graph").unwrap();
-    let model = LipSyncModel::open(&file, Look::Nogan).unwrap();
-    let error = LipSyncSession::new(model, settings(1), runtime()).unwrap_err();
-    assert!(matches!(error, SessionError::Load { .. }), "{error:?}");
-    assert_eq!(error.to_string(), format!("{} could not be loaded", file.display()));
+    for name in ["weights.onnx", "weights.pth"] {
+        let file = folder.path().join(name);
+        fs::write(&file, "not a graph").unwrap();
+        let model = LipSyncModel::open(&file, Look::Nogan).unwrap();
+        let error = LipSyncSession::new(model, settings(1), runtime()).unwrap_err();
+        assert!(matches!(error, SessionError::Load { .. }), "{error:?}");
+        assert_eq!(error.to_string(), format!("{} could not be loaded", file.display()));
+        assert!(chain(&error).contains("Protobuf parsing failed"), "{}", chain(&error));
+    }
+}
+
+#[test]
+fn a_graph_is_known_by_its_content_whatever_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (windows, face) = (windows(2), face(8));
+    // ONNX Runtime itself would take an .ort file for another format.
+    for name in ["model.bin", "model", "model.pth", "model.ort"] {
+        let file = folder.path().join(name);
+        fs::copy(in_crate("tests/fixtures/blend.onnx"), &file).unwrap();
+        let model = LipSyncModel::open(&file, Look::Gan).unwrap();
+        let session = LipSyncSession::new(model, settings(2), runtime()).unwrap();
+        assert_eq!(paint(&session, windows.clone(), &face), blended(&windows, &face), "{name}");
+    }
 }
 
 #[test]
@@ -250,10 +273,12 @@ fn a_manifest_with_another_size_than_the_graph_is_refused() {
     let mut model = fixture("blend.onnx");
     let manifest = |input_size| duolip_onnx::ModelManifest {
         name: "Blend".to_owned(),
-        look: Look::Gan,
+        look: Some(Look::Gan),
         input_size,
+        painted: None,
         licence: "MIT".to_owned(),
         source: "make_graphs.py".to_owned(),
+        source_sha256: None,
     };
     model.manifest = Some(manifest(96));
     let error = LipSyncSession::new(model.clone(), settings(1), runtime()).unwrap_err();
@@ -295,6 +320,15 @@ fn the_cpu_asked_for_by_name_has_no_reason() {
     let session = session("blend.onnx", 2);
     assert_eq!(session.facts().provider, ProviderInUse::Cpu { reason: None });
     assert!(!session.facts().load.is_zero() && !session.facts().warm_up.is_zero());
+}
+
+#[test]
+fn a_whole_graph_paints_every_pixel_and_keeps_no_features() {
+    let session = session("blend.onnx", 2);
+    let whole = FaceBox { left: 0, top: 0, right: 8, bottom: 8 };
+    assert_eq!((session.facts().painted, session.facts().feature_bytes), (whole, None));
+    paint(&session, windows(2), &face(8));
+    assert_eq!(session.feature_use(), duolip_onnx::FeatureUse::default());
 }
 
 /// Looks at the threads of this process: under nextest every test has one of its own.
