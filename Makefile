@@ -19,10 +19,10 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh bench/*.sh models/training/*.sh
 
 export DEMO_TEXT ?= Здравствуйте! Меня зовут Анна, и я говорю то, что вы напишете. Губы смыкаются на буквах п, б и м, округляются на о и у. Эту речь рисуют две нейросети сразу: одна начинает, другая продолжает, а шва между ними не видно. And now a few words in English, just for fun. Спасибо за внимание!
 
-.PHONY: help setup build demo serve test lint bench
+.PHONY: help setup build demo serve test lint bench demo-pair-table gallery
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'PROFILE=release builds, renders and serves as deployed.'
 
 setup: ## install what is missing (scripts/setup.sh says what it does)
@@ -68,3 +68,17 @@ bench: ## peak memory for one and for ten minutes of speech
 	@scripts/setup.sh packages toolchain venv onnxruntime
 	cargo build --profile $(PROFILE) --package duolip-cli
 	bench/memory.sh $(BIN)/duolip
+
+# The pair that is measured; the page is about the one in models/demo.
+PAIR ?= models/demo
+
+demo-pair-table: ## measure the demo pair in rendered videos: docs/demo-pair.md
+	@scripts/setup.sh packages toolchain venv training onnxruntime
+	cargo build --profile $(PROFILE) --package duolip-cli
+	DUOLIP_BIN=$(BIN)/duolip PYTHONPATH=models/training \
+	    $(PYTHON) -m demo_pair.evaluate --pair $(PAIR) --output docs/demo-pair.md
+
+gallery: ## render the README's gallery: docs/gallery.webp
+	@scripts/setup.sh packages toolchain venv onnxruntime
+	cargo build --profile $(PROFILE) --package duolip-cli
+	scripts/gallery.sh $(BIN)/duolip docs/gallery.webp

@@ -3,8 +3,8 @@
 # folder, and says in one line each what it found or did.
 #
 #   scripts/setup.sh            every step
-#   scripts/setup.sh STEP...    only these: packages toolchain venv onnxruntime nextest, or deny,
-#                               which is wanted by `make lint` for one check and not installed unasked
+#   scripts/setup.sh STEP...    only these: packages toolchain venv training onnxruntime nextest, or
+#                               deny, wanted by `make lint` for one check and not installed unasked
 #
 # CARGO_TARGET_DIR (default: target, in the repository's root) is where ONNX Runtime's library and
 # the Python environment go; `cargo clean` takes them away and the next run brings them back.
@@ -134,6 +134,27 @@ step_venv() {
     say venv "made $venv"
 }
 
+# PyTorch and what else the tests that train and measure the demo pair need, into the same
+# environment: half a gigabyte to fetch, so no other command asks for it.
+step_training() {
+    local venv=$target/venv wanted=tests/python/requirements-training.txt missing=()
+    if cmp -s "$wanted" "$venv/requirements-training.txt"; then
+        say training "found PyTorch in $venv"
+        return
+    fi
+    { has pkg-config && pkg-config --exists cairo; } || missing+=(libcairo2-dev)
+    [[ -f $(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h ]] || missing+=(python3-dev)
+    if ((${#missing[@]})); then
+        quietly training apt_install "${missing[@]}"
+        say training "installed ${missing[*]}"
+    fi
+    quietly training "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps -r "$wanted"
+    quietly training scripts/torch-without-cuda.sh "$(echo "$venv"/lib/python3*/site-packages/torch/lib)"
+    quietly training env CUDA_VISIBLE_DEVICES= "$venv/bin/python" -c 'import torch'
+    cp "$wanted" "$venv/requirements-training.txt"
+    say training "installed PyTorch for the CPU into $venv"
+}
+
 sha256_of() {
     sha256sum "$1" | cut -d ' ' -f 1
 }
@@ -205,11 +226,11 @@ step_deny() {
 main() {
     local steps=("$@") step
     if ((${#steps[@]} == 0)); then
-        steps=(packages toolchain venv onnxruntime nextest)
+        steps=(packages toolchain venv training onnxruntime nextest)
     fi
     for step in "${steps[@]}"; do
         if ! declare -F "step_$step" >/dev/null; then
-            die "$step" "no such step; there are: packages toolchain venv onnxruntime nextest deny"
+            die "$step" "no such step; there are: packages toolchain venv training onnxruntime nextest deny"
         fi
     done
     require_cargo

@@ -1,15 +1,20 @@
-"""A server as `make serve` starts it, for the tests that send it requests."""
+"""A server as `make serve` starts it, for the tests that send it requests.
+
+Also lets tests import `demo_pair`, the training recipe, which measures what it trains.
+"""
 
 import os
 import pathlib
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 import requests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "models/training"))
 URL = "http://localhost:3000"
 START_SECONDS = 300
 

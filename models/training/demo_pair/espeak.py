@@ -19,15 +19,12 @@ EVENT_LIST_TERMINATED = 0
 EVENT_PHONEME = 7
 CHARS_UTF8 = 1
 POSITION_CHARACTER = 1
+PHONEMES_IPA = 2
 PARAMETER_RATE, PARAMETER_VOLUME, PARAMETER_PITCH, PARAMETER_RANGE = 1, 2, 3, 4
 
 
 class _EventId(ctypes.Union):
-    _fields_ = [
-        ("number", ctypes.c_int),
-        ("name", ctypes.c_char_p),
-        ("string", ctypes.c_char * 8),
-    ]
+    _fields_ = [("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8)]
 
 
 class _Event(ctypes.Structure):
@@ -83,10 +80,16 @@ class _Engine:
         data = ctypes.c_char_p()
         self.library.espeak_Info(ctypes.byref(data))
         self.variants = {file.name for file in (Path(data.value.decode()) / "voices/!v").iterdir()}
+        self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self.pieces = []
         self.events = []
+        self.y_is_unrounded = False
         self.callback = _Callback(self._receive)  # kept alive: the library holds only a pointer
         self.library.espeak_SetSynthCallback(self.callback)
+
+    def _ipa_of(self, event):
+        ipa = bytes(event.id.string).split(b"\0")[0].decode("utf-8", "replace")
+        return ipa.replace("y", "ɨ") if self.y_is_unrounded else ipa
 
     def _receive(self, samples, count, events):
         if samples and count > 0:
@@ -95,10 +98,21 @@ class _Engine:
         while events[index].type != EVENT_LIST_TERMINATED:
             event = events[index]
             if event.type == EVENT_PHONEME:
-                ipa = bytes(event.id.string).split(b"\0")[0].decode("utf-8", "replace")
-                self.events.append((event.sample, ipa))
+                self.events.append((event.sample, self._ipa_of(event)))
             index += 1
         return 0
+
+    def phonemes_of(self, text, voice):
+        if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise ValueError(f"espeak-ng has no voice {voice!r}")
+        rest = ctypes.c_char_p(text.encode())
+        clauses = []
+        while rest.value:
+            clause = self.library.espeak_TextToPhonemes(
+                ctypes.byref(rest), CHARS_UTF8, PHONEMES_IPA
+            )
+            clauses.append(clause.decode().strip())
+        return ", ".join(clause for clause in clauses if clause) + "."
 
     def speak(self, text, voice, words_per_minute, pitch, pitch_range):
         _, _, variant = voice.partition("+")
@@ -117,6 +131,8 @@ class _Engine:
             self.library.espeak_SetParameter(parameter, int(value), 0)
         self.pieces.clear()
         self.events.clear()
+        # espeak-ng writes Russian ы, which spreads the lips, with IPA's sign for a rounded vowel.
+        self.y_is_unrounded = voice.startswith("ru")
         encoded = text.encode() + b"\0"
         self.library.espeak_Synth(
             encoded, ctypes.c_size_t(len(encoded)), 0, POSITION_CHARACTER, 0, CHARS_UTF8, None, None
@@ -141,3 +157,8 @@ def speak(text, voice, words_per_minute=160, pitch=50, pitch_range=50):
     Raises ValueError for a voice or a variant that espeak-ng does not have.
     """
     return _engine().speak(text, voice, words_per_minute, pitch, pitch_range)
+
+
+def phonemes_of(text, voice):
+    """The text in IPA with stress marks, its clauses parted by commas."""
+    return _engine().phonemes_of(text, voice)

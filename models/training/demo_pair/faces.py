@@ -1,8 +1,11 @@
-"""The pictures of the training set: every identity with every mouth of a codebook.
+"""The pictures of the training set: people with many mouths each.
 
-Two sets. `anna` is the default avatar with a fine codebook, through the very path
-of the runtime (photo, box, bilinear crop) and with the box moved a little.
-`others` are random people with a coarser codebook, framed less exactly.
+Two sets. `gallery` are the shipped avatars, framed by their own boxes. `others`
+are random people, framed as a face detector might, each with mouths of their own.
+A set is three files: `references-*.npy` (people, REFERENCES, 96, 96, 3), the crops
+that the runtime takes from a photo, of which the first is at rest; `truths-*.npy`
+(people, mouths, 48, 96, 3), the lower halves that a painter should give; and
+`mouths-*.npy` (people, mouths, 6). The first truths show the mouths of the references.
 """
 
 import argparse
@@ -12,124 +15,122 @@ from pathlib import Path
 
 import numpy as np
 
-from demo_pair.avatar import FACE_BOX, REST, draw_anna, view_of
+from demo_pair.avatar import GALLERY, REST, Avatar
 from demo_pair.dataset import Speech
-from demo_pair.identity import random_identity
-from demo_pair.paste import INPUT_SIZE, face_crop
+from demo_pair.identity import trained_person
+from demo_pair.mouth_track import CLOSE, OPEN, TUCK, WIDE
+from demo_pair.paste import INPUT_SIZE, MASKED_FROM, face_crop, ideal_crop
 from demo_pair.portrait import draw_portrait
 
-ANNA_MOUTHS = 600
-ANNA_BOXES = 6
-OTHER_MOUTHS = 160
-OTHER_PEOPLE = 100
+GALLERY_MOUTHS = 640
+OTHER_MOUTHS = 64
+OTHER_PEOPLE = 300
+REFERENCES = 8
 
-# Importance of open, wide, close, teeth, tongue, tuck when mouths are compared.
-_DISTANCE_WEIGHTS = np.array([2.2, 1.4, 1.0, 0.35, 0.4, 0.6], np.float32)
-_KMEANS_ROUNDS = 10
-_KMEANS_SAMPLE = 20_000
-_MARGIN = 16  # pixels round the box that its moved copies may reach
-
-
-def nearest_mouths(codebook, mouths):
-    """Index of the nearest codebook entry of each mouth."""
-    scaled = codebook * _DISTANCE_WEIGHTS
-    lengths = (scaled**2).sum(axis=1)
-    parts = np.array_split(mouths * _DISTANCE_WEIGHTS, len(mouths) // 8192 + 1)
-    return np.concatenate([(lengths - 2 * part @ scaled.T).argmin(axis=1) for part in parts])
-
-
-def mouth_codebook(mouths, size, random):
-    """k-means of the mouths of the speech; entry 0 is the mouth at rest.
-
-    The start favours wide-open and strongly rounded or spread mouths, which are rare.
-    """
-    sample = mouths[random.choice(len(mouths), _KMEANS_SAMPLE, replace=False)]
-    rarity = 0.15 + sample[:, 0] + 0.6 * np.abs(sample[:, 1])
-    start = random.choice(len(sample), size, replace=False, p=rarity / rarity.sum())
-    codebook = sample[start].copy()
-    codebook[0] = REST
-    for _ in range(_KMEANS_ROUNDS):
-        nearest = nearest_mouths(codebook, sample)
-        for entry in range(1, size):
-            members = sample[nearest == entry]
-            if len(members):
-                codebook[entry] = members.mean(axis=0)
-    return codebook.astype(np.float32)
+_EXAGGERATED_SHARE, _MOST_EXAGGERATION = 0.4, 1.25
+_DRAWN_FROM = 0.40  # share of the box above which no mouth changes anything
+# What is asked of every person: a, o, u, i, m, f.
+_SHAPES = np.array(
+    [
+        [0.95, 0.10, 0.0, 0.35, 0.15, 0.0],
+        [0.58, -0.65, 0.0, 0.15, 0.05, 0.0],
+        [0.24, -1.00, 0.0, 0.00, 0.00, 0.0],
+        [0.30, 0.85, 0.0, 0.75, 0.10, 0.0],
+        [0.00, 0.00, 1.0, 0.00, 0.00, 0.0],
+        [0.14, 0.15, 0.0, 0.80, 0.00, 1.0],
+    ]
+)
 
 
-def _moved(box, random, shift, scale):
-    """A box shifted and scaled at random, by these standard deviations in pixels."""
+def sample_mouths(spoken, count, random):
+    """Mouths of the speech, rare ones more often and some exaggerated; the first is at rest."""
+    importance = 0.2 + spoken[:, OPEN] + 0.9 * np.abs(spoken[:, WIDE])
+    importance += 0.5 * spoken[:, CLOSE] + 0.8 * spoken[:, TUCK]
+    chosen = random.choice(len(spoken), count, replace=False, p=importance / importance.sum())
+    mouths = spoken[chosen].astype(np.float64)
+    more = random.random(count) < _EXAGGERATED_SHARE
+    mouths[more] *= random.uniform(1, _MOST_EXAGGERATION, (more.sum(), 1))
+    mouths[0] = REST
+    mouths[1 : 1 + len(_SHAPES)] = _SHAPES
+    return np.clip(mouths, -1, 1).astype(np.float32)
+
+
+def _pictures(draw, mouths, height):
+    """References and truths of somebody; `draw(mouth, first_row)` gives the box from that row."""
+    first = int(_DRAWN_FROM * height)
+    at_rest = draw(REST, 0)
+    references = np.empty((REFERENCES, INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
+    truths = np.empty((len(mouths), INPUT_SIZE - MASKED_FROM, INPUT_SIZE, 3), np.uint8)
+    for index, mouth in enumerate(mouths):
+        drawing = np.concatenate([at_rest[:first], draw(mouth, first)])
+        truths[index] = np.rint(ideal_crop(drawing)[MASKED_FROM:])
+        if index < REFERENCES:
+            references[index] = face_crop(drawing, (0, 0, drawing.shape[1], height))
+    return references, truths
+
+
+def _of_gallery(task):
+    name, mouths = task
+    avatar = GALLERY[name]
+    left, top, right, bottom = avatar.face_box
+
+    def draw(mouth, first_row):
+        return avatar.draw(mouth, (left, top + first_row, right, bottom))
+
+    return _pictures(draw, mouths, bottom - top)
+
+
+def _detected(box, random):
+    """A face box as a detector might find it: moved, and sometimes wider than the avatars'."""
     left, top, right, bottom = box
-    dx, dy = random.normal(0, shift, 2)
-    grow = random.normal(0, scale)
-    return tuple(
-        int(round(v))
-        for v in (left + dx - grow, top + dy - grow, right + dx + grow, bottom + dy + grow)
+    width, height = right - left, bottom - top
+    dx, dy = random.normal(0, 0.02, 2)
+    wider, higher = random.uniform(-0.03, 0.14, 2)
+    return (
+        left + (dx - wider) * width,
+        top + (dy - 1.3 * higher) * height,
+        right + (dx + wider) * width,
+        bottom + (dy + 0.5 * higher) * height,
     )
 
 
-def _anna_boxes():
-    """The avatar's own box twice, then boxes as a face detector might find them."""
-    random = np.random.default_rng(7)
-    boxes = [FACE_BOX, FACE_BOX]
-    while len(boxes) < ANNA_BOXES:
-        box = _moved(FACE_BOX, random, 4, 3)
-        if all(abs(a - b) <= _MARGIN for a, b in zip(box, FACE_BOX)):
-            boxes.append(box)
-    return boxes
+def _of_somebody(task):
+    number, mouths = task
+    random = np.random.default_rng(5000 + number)
+    avatar = Avatar(str(number), trained_person(number))
+    left, top, right, bottom = avatar.view_of(_detected(avatar.face_box, random))
+    height = int(random.integers(120, 330))
+    width = int(height * random.uniform(0.76, 0.86))
 
+    def draw(mouth, first_row):
+        view = (left, top + (bottom - top) * first_row / height, right, bottom)
+        return draw_portrait(avatar.person, mouth, width, height - first_row, view, supersampling=1)
 
-def _anna_with(mouth):
-    """Anna's crops with one mouth, one for each box."""
-    left, top, right, bottom = FACE_BOX
-    outer = (left - _MARGIN, top - _MARGIN, right + _MARGIN, bottom + _MARGIN)
-    photo = draw_anna(mouth, outer)
-    inner = [np.subtract(box, (*outer[:2], *outer[:2])) for box in _anna_boxes()]
-    return np.stack([face_crop(photo, box) for box in inner])
-
-
-def _somebody(task):
-    """All mouths of one random person."""
-    seed, codebook = task
-    random = np.random.default_rng(1000 + seed)
-    person = random_identity(random)
-    view = view_of(_moved(FACE_BOX, random, 7, 7))
-    width, height = random.integers(120, 260), random.integers(150, 330)
-    whole = (0, 0, width, height)
-    images = np.empty((len(codebook), INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
-    for index, mouth in enumerate(codebook):
-        drawn = draw_portrait(person, mouth, width, height, view, supersampling=1)
-        images[index] = face_crop(drawn, whole)
-    return images
+    return _pictures(draw, mouths, height)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--people", type=int, default=OTHER_PEOPLE)
+    parser.add_argument("--gallery-mouths", type=int, default=GALLERY_MOUTHS)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    work = arguments.work
     began = time.monotonic()
-    mouths = Speech.load(work / "speech-training.npz").mouths
+    spoken = Speech.load(arguments.work / "speech-training.npz").mouths
     random = np.random.default_rng(arguments.seed)
-    codebooks = {
-        "anna": mouth_codebook(mouths, ANNA_MOUTHS, random),
-        "others": mouth_codebook(mouths, OTHER_MOUTHS, random),
+    sets = {
+        "gallery": (_of_gallery, list(GALLERY), arguments.gallery_mouths),
+        "others": (_of_somebody, range(arguments.people), OTHER_MOUTHS),
     }
     with ProcessPoolExecutor() as pool:
-        crops = np.stack(list(pool.map(_anna_with, codebooks["anna"], chunksize=20)))
-        np.save(work / "faces-anna.npy", crops.transpose(1, 0, 2, 3, 4))
-        tasks = [(seed, codebooks["others"]) for seed in range(arguments.people)]
-        np.save(work / "faces-others.npy", np.stack(list(pool.map(_somebody, tasks))))
-    for name, codebook in codebooks.items():
-        np.save(work / f"mouths-{name}.npy", codebook)
-        nearest = nearest_mouths(codebook, mouths)
-        np.save(work / f"nearest-{name}.npy", nearest.astype(np.int16))
-        error = codebook[nearest] - mouths
-        spread = " ".join(f"{value:.3f}" for value in np.sqrt((error**2).mean(axis=0)))
-        print(f"{name}: {len(codebook)} mouths, rms distance of the speech to them {spread}")
-    print(f"faces drawn in {time.monotonic() - began:.0f} s")
+        for name, (pictures_of, people, count) in sets.items():
+            mouths = [sample_mouths(spoken, count, random) for _ in people]
+            drawn = list(pool.map(pictures_of, zip(people, mouths)))
+            np.save(arguments.work / f"references-{name}.npy", np.stack([d[0] for d in drawn]))
+            np.save(arguments.work / f"truths-{name}.npy", np.stack([d[1] for d in drawn]))
+            np.save(arguments.work / f"mouths-{name}.npy", np.stack(mouths))
+            print(f"{name}: {len(drawn)} people, {time.monotonic() - began:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -27,20 +27,21 @@ class _Geometry:
 
 def _geometry(person, opening, wide, close, tuck):
     spread, rounded = max(0.0, wide), max(0.0, -wide)
-    pressed = 1 - 0.30 * close
+    pressed = 1 - 0.35 * close
     gap = 0.30 * opening * person.jaw_travel * (1 + 0.15 * rounded)
-    upper_edge = -0.30 * gap
+    upper_edge = -0.24 * gap - 0.032 * tuck
+    lower_edge = max(0.76 * gap - 0.030 * tuck, upper_edge + 0.040 * tuck)
     return _Geometry(
-        half_width=person.mouth_width * (1 + 0.20 * spread - 0.34 * rounded) * (1 - 0.05 * opening),
-        gap=gap,
+        half_width=person.mouth_width * (1 + 0.23 * spread - 0.40 * rounded) * (1 - 0.05 * opening),
+        gap=lower_edge - upper_edge,
         upper_edge=upper_edge,
-        lower_edge=max(0.70 * gap - 0.035 * tuck, upper_edge),
-        corner=0.10 * gap - person.smile,
-        upper_lip=person.upper_lip * (1 - 0.12 * opening + 0.25 * rounded) * pressed,
+        lower_edge=lower_edge,
+        corner=0.10 * gap - person.smile * (1 - 0.5 * rounded),
+        upper_lip=person.upper_lip * (1 - 0.12 * opening + 0.30 * rounded) * pressed,
         lower_lip=person.lower_lip
         * (1 - 0.10 * opening + 0.25 * rounded)
         * pressed
-        * (1 - 0.45 * tuck),
+        * (1 - 0.35 * tuck),
     )
 
 
@@ -88,9 +89,11 @@ def _draw_lower_teeth(canvas, g, teeth):
     canvas.fill()
 
 
-def _draw_upper_teeth(canvas, g, opening, teeth):
+def _draw_upper_teeth(canvas, g, opening, teeth, tuck):
+    """They rest on the lower lip when it is tucked under them."""
     top = g.upper_edge
-    length = (0.045 + 0.045 * teeth) * (0.55 + 0.45 * min(1.0, opening * 3))
+    length = (0.028 + 0.062 * teeth) * (0.55 + 0.45 * min(1.0, opening * 3))
+    length += tuck * max(0.0, g.gap + 0.01 - length)
     w = g.half_width * 0.66
     side, bottom, middle = top + length * 0.55, top + length, top + length * 1.06
     canvas.set_source(
@@ -107,7 +110,7 @@ def _draw_upper_teeth(canvas, g, opening, teeth):
     canvas.fill()
 
 
-def _draw_inside(canvas, g, opening, teeth, tongue):
+def _draw_inside(canvas, g, opening, teeth, tongue, tuck):
     path(canvas, (-g.half_width * 0.94, g.corner), *_inner_upper(g, opening), *_inner_lower(g))
     canvas.save()
     canvas.clip()
@@ -116,7 +119,7 @@ def _draw_inside(canvas, g, opening, teeth, tongue):
     _draw_tongue(canvas, g, tongue)
     if teeth > 0.5:
         _draw_lower_teeth(canvas, g, teeth)
-    _draw_upper_teeth(canvas, g, opening, teeth)
+    _draw_upper_teeth(canvas, g, opening, teeth, tuck)
     soft_spot(canvas, 0, g.upper_edge - 0.03, 0.10, (0.10, 0.02, 0.03), 0.5, 2.4)
     for side in (-1, 1):
         x = side * g.half_width * 0.95
@@ -217,7 +220,7 @@ def draw_mouth(canvas, person, mouth):
     canvas.translate(0, person.mouth_height)
     _draw_shadows(canvas, person, g)
     if g.gap > 0.004:
-        _draw_inside(canvas, g, opening, teeth, tongue)
+        _draw_inside(canvas, g, opening, teeth, tongue, tuck)
     _draw_lower_lip(canvas, person, g)
     _draw_upper_lip(canvas, person, g, opening)
     _draw_lip_line(canvas, person, g, opening, close)

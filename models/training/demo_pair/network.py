@@ -16,7 +16,7 @@ class Widths:
     """Channels of each part, in the order the data flows through it."""
 
     face: tuple[int, ...] = (8, 12, 20, 32, 48, 88)
-    audio: tuple[int, ...] = (12, 20, 32, 48, 96)
+    audio: tuple[int, ...] = (16, 32, 80, 144, 96)
     decoder: tuple[int, ...] = (88, 88, 88, 64, 40, 24, 16)
     output: int = 12
 

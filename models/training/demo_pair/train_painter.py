@@ -4,6 +4,8 @@ The mouth comes as the agreed embedding of its true six numbers, not from speech
 what to draw is then never in doubt, and lips get sharp within minutes. The first
 steps use BatchNorm; it is then folded away. Nearly all steps paint the lower
 half only, which is all that is seen of a painted face.
+
+Broken off, it goes on from `painter-state.pt` in the work folder.
 """
 
 import argparse
@@ -14,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from demo_pair.dataset import Pictures, Speech, mouth_embedding
+from demo_pair import checkpoint
+from demo_pair.dataset import Pictures, mouth_embedding
 from demo_pair.network import LipSync, fold_batch_norm
-from demo_pair.paste import INPUT_SIZE, MASKED_FROM
+from demo_pair.picture_losses import edge_error, lip_energy, lip_error, picture_error
 
 BATCH = 16
 MOST_WARM_UP_STEPS = 600  # with BatchNorm
@@ -24,31 +27,12 @@ WARM_UP_SHARE = 0.1  # of the steps, at most
 WARM_UP_RATE = 3e-3
 LEARNING_RATE = 1.5e-3
 DECAY_SHARE = 0.4  # the last part of the steps, over which the rate falls to nothing
+EDGE_WEIGHT = 0.5
 EMBEDDING_NOISE = 0.04
-WHOLE_FACE_EVERY = 10
+WHOLE_FACE_EVERY = 20
 AVERAGE_DECAY = 0.99
 REPORT_EVERY = 200
-CHECKED = 48  # pictures drawn aside to report on
-
-LIP_ROWS, LIP_COLUMNS = slice(53, 80), slice(23, 73)
-
-
-def _pixel_weights():
-    """Importance of each pixel: the lips most, the upper half least; mean 1 over the lower half."""
-    weights = torch.full((1, 1, INPUT_SIZE, INPUT_SIZE), 0.3)
-    weights[:, :, MASKED_FROM:] = 1
-    weights[:, :, LIP_ROWS, LIP_COLUMNS] = 5
-    return weights / weights[:, :, MASKED_FROM:].mean()
-
-
-PIXEL_WEIGHTS = _pixel_weights()
-
-
-def picture_error(painted, truth):
-    """Weighted L1; `painted` may be the lower half only."""
-    rows = slice(INPUT_SIZE - painted.shape[2], INPUT_SIZE)
-    difference = (painted.float() - truth[:, :, rows]).abs()
-    return (difference * PIXEL_WEIGHTS[:, :, rows]).mean()
+CHECKED = 64  # pictures drawn aside to report on
 
 
 class Average:
@@ -63,14 +47,14 @@ class Average:
             mine.lerp_(new, 1 - AVERAGE_DECAY)
 
 
-def lip_error(painted, truth):
-    """Mean absolute error over the lips, 0..1."""
-    area = (slice(None), slice(None), LIP_ROWS, LIP_COLUMNS)
-    return float((painted[area] - truth[area]).abs().mean())
-
-
 def painter_parameters(network):
     return [p for name, p in network.named_parameters() if not name.startswith("audio_encoder")]
+
+
+def painter_state(network):
+    """The weights of all but the audio encoder."""
+    state = network.state_dict()
+    return {name: value for name, value in state.items() if not name.startswith("audio_encoder")}
 
 
 def _warm_up_steps(steps):
@@ -90,58 +74,100 @@ def _optimiser(network):
     return torch.optim.Adam(painter_parameters(network), WARM_UP_RATE, fused=True)
 
 
+class Training:
+    """The painter, its average and its optimiser, at some step."""
+
+    def __init__(self, steps):
+        self.steps = steps
+        self.step = 0
+        self.network = LipSync().to(memory_format=torch.channels_last)
+        self.optimiser = _optimiser(self.network)
+        self.average = None
+
+    def fold(self):
+        """Ends the part with BatchNorm."""
+        fold_batch_norm(self.network)
+        self.optimiser = _optimiser(self.network)
+        self.average = Average(self.network)
+
+    def resume(self, path):
+        stored = checkpoint.load(path)
+        if stored is None:
+            return
+        self.step = stored["step"]
+        if stored["average"] is not None:
+            self.fold()
+            self.average.network.load_state_dict(stored["average"], strict=False)
+        self.network.load_state_dict(stored["network"], strict=False)
+        self.optimiser.load_state_dict(stored["optimiser"])
+
+    def save(self, path):
+        checkpoint.save(
+            path,
+            step=self.step,
+            network=painter_state(self.network),
+            average=self.average and painter_state(self.average.network),
+            optimiser=self.optimiser.state_dict(),
+        )
+
+    def learn(self, face, truth, embedding):
+        """One step; gives the error."""
+        self.step += 1
+        for group in self.optimiser.param_groups:
+            group["lr"] = _rate_at(self.step, self.steps)
+        whole = self.average is not None and self.step % WHOLE_FACE_EVERY == 0
+        with torch.autocast("cpu", torch.bfloat16):
+            painted = self.network.paint(embedding, face, lower_half_only=not whole)
+        painted = painted.float()
+        error = picture_error(painted, truth) + EDGE_WEIGHT * edge_error(painted, truth)
+        self.optimiser.zero_grad()
+        error.backward()
+        torch.nn.utils.clip_grad_norm_(painter_parameters(self.network), 1.0)
+        self.optimiser.step()
+        if self.step == _warm_up_steps(self.steps):
+            self.fold()
+        elif self.average:
+            self.average.update(self.network)
+        return error.item()
+
+
 def train(work, steps, seed):
     torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
-    speech = Speech.load(work / "speech-training.npz")
-    draw = speech.sampler(random)
+    training = Training(steps)
+    training.resume(work / "painter-state.pt")
+    random = np.random.default_rng([seed, training.step])
     pictures = Pictures(work, random)
-    check = Pictures(work, np.random.default_rng(seed + 1))
-    check_face, check_truth, check_mouths = check.batch(speech.sampler(check.random)(CHECKED))
+    pictures.random = np.random.default_rng(seed + 1)
+    check_face, check_truth, check_mouths = pictures.batch(CHECKED)
+    pictures.random = random
     check_embedding = torch.from_numpy(mouth_embedding(check_mouths))
-    network = LipSync().to(memory_format=torch.channels_last)
-    optimiser = _optimiser(network)
-    average = None
     began = time.monotonic()
-    for step in range(1, steps + 1):
-        for group in optimiser.param_groups:
-            group["lr"] = _rate_at(step, steps)
-        face, truth, mouths = pictures.batch(draw(BATCH))
+    while training.step < steps:
+        face, truth, mouths = pictures.batch(BATCH)
         embedding = mouth_embedding(mouths)
         embedding += EMBEDDING_NOISE * random.standard_normal(embedding.shape, np.float32)
-        whole = average is not None and step % WHOLE_FACE_EVERY == 0
-        with torch.autocast("cpu", torch.bfloat16):
-            painted = network.paint(torch.from_numpy(embedding), face, lower_half_only=not whole)
-        error = picture_error(painted, truth)
-        optimiser.zero_grad()
-        error.backward()
-        torch.nn.utils.clip_grad_norm_(painter_parameters(network), 1.0)
-        optimiser.step()
-        if step == _warm_up_steps(steps):
-            fold_batch_norm(network)
-            optimiser = _optimiser(network)
-            average = Average(network)
-        elif average:
-            average.update(network)
-        if step % REPORT_EVERY == 0 or step == steps:
+        error = training.learn(face, truth, torch.from_numpy(embedding))
+        if training.step % REPORT_EVERY == 0 or training.step == steps:
+            seen = training.average.network if training.average else training.network.eval()
             with torch.no_grad():
-                seen = average.network if average else network.eval()
-                lips = lip_error(seen.paint(check_embedding, check_face), check_truth)
-            network.train()
+                painted = seen.paint(check_embedding, check_face)
+            training.network.train()
             print(
-                f"painter step {step}, {time.monotonic() - began:.0f} s "
-                f"({time.process_time():.0f} s of CPU), error {error.item():.4f}, "
-                f"lips {lips:.4f}",
+                f"painter step {training.step}, {time.monotonic() - began:.0f} s "
+                f"({time.process_time():.0f} s of CPU), error {error:.4f}, "
+                f"lips {lip_error(painted, check_truth):.4f}, "
+                f"their gradient energy {lip_energy(painted, check_truth):.2f}",
                 flush=True,
             )
-            if average:
-                torch.save(average.network.state_dict(), work / "painter.pt")
+            training.save(work / "painter-state.pt")
+            if training.average:
+                torch.save(painter_state(training.average.network), work / "painter.pt")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,10 +1,16 @@
-"""Third stage: the halves are joined, and the two looks part.
+"""Third stage: the two looks part, from the same painter, at equal steps.
 
-Audio encoder and painter now learn together from speech, at equal steps and
-from the same start:
+The audio encoder is joined on and stays as it is, so that a better one can take
+its place later without touching the painters. Both are shown the mouth that the
+encoder heard: shown the one that was spoken, a painter mixes all that it might have
+been, and neither picture nor motion gain by it.
 
-    nogan   goes on with the weighted L1 between painted and true picture;
-    gan     adds a discriminator that judges the lower half of the face.
+    nogan   counts above all how much of each small block is lip, tooth or throat,
+            and nothing but that and the pixels: the truer motion.
+    gan     is shown slightly sharpened edges, and a discriminator judges the detail:
+            the crisper picture.
+
+Broken off, each goes on from `gan-state.pt` or `nogan-state.pt` in the work folder.
 """
 
 import argparse
@@ -17,21 +23,36 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, leaky_relu, relu
 from torch.nn.utils.parametrizations import spectral_norm
 
-from demo_pair.dataset import Pictures, Speech, altered, mel_tensor
+from demo_pair import checkpoint
+from demo_pair.dataset import (
+    Pictures,
+    Speech,
+    altered,
+    mel_tensor,
+    mouth_embedding,
+    mouths_from_embedding,
+)
 from demo_pair.network import LipSync, fold_batch_norm
-from demo_pair.train_audio import embedding_error
-from demo_pair.train_painter import Average, lip_error, painter_parameters, picture_error
+from demo_pair.picture_losses import (
+    edge_error,
+    lip_energy,
+    lip_error,
+    picture_error,
+    shape_error,
+    sharpened,
+)
+from demo_pair.train_painter import Average, painter_parameters, painter_state
 
 BATCH = 16
 LEARNING_RATE = 8e-4
-ENCODER_SHARE = 0.4  # of the learning rate, for the audio encoder
-EMBEDDING_WEIGHT = 0.2
-LISTENING_BATCH = 48  # windows heard each step without a picture
-WHOLE_FACE_EVERY = 10
+EDGE_WEIGHT = 1.0  # of GAN
+SHAPE_WEIGHT = 4.0  # of NOGAN
+SHARPENING = 0.15  # of the pictures that GAN is shown: what painting loses of their edges
+WHOLE_FACE_EVERY = 20
 REPORT_EVERY = 100
-CHECKED = 48  # pictures drawn aside to report on
+CHECKED = 64  # pictures drawn aside to report on
 
-JUDGED_ROWS, JUDGED_COLUMNS = slice(0, 48), slice(16, 80)  # of the lower half
+JUDGED_ROWS, JUDGED_COLUMNS = slice(0, 48), slice(12, 84)  # of the lower half
 DISCRIMINATOR_RATE = 2e-3
 # Spectral norm allows the verdict to change no faster than its input, and painted lips are
 # within a few hundredths of the drawn ones: without contrast they cannot be told apart.
@@ -102,80 +123,158 @@ class Adversary:
         self.discriminator.requires_grad_(True)
         return verdict
 
+    def state(self):
+        return {
+            "discriminator": self.discriminator.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "loss": self.loss,
+        }
 
-def joined(work):
-    """The network of both earlier stages, without BatchNorm."""
+    def load(self, state):
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.loss = state["loss"]
+
+
+def joined(encoder, painter):
+    """The network of a trained encoder and a painter without BatchNorm, from their files."""
     network = LipSync()
-    network.audio_encoder.load_state_dict(torch.load(work / "audio.pt"))
+    network.audio_encoder.load_state_dict(torch.load(encoder))
     fold_batch_norm(network)
-    painter = torch.load(work / "painter.pt")
     heard = {f"audio_encoder.{k}": v for k, v in network.audio_encoder.state_dict().items()}
-    network.load_state_dict(painter | heard)
+    network.load_state_dict(torch.load(painter) | heard)
+    network.eval().audio_encoder.requires_grad_(False)
     return network.to(memory_format=torch.channels_last)
 
 
-def train(work, look, steps, seed):
-    torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
-    speech = Speech.load(work / "speech-training.npz")
-    draw = speech.sampler(random)
-    pictures = Pictures(work, random)
-    check = Pictures(work, np.random.default_rng(seed + 1))
-    check_frames = speech.sampler(check.random)(CHECKED)
-    check_windows = mel_tensor(speech.windows(check_frames))
-    check_face, check_truth, _ = check.batch(check_frames)
-    network = joined(work)
-    encoder = list(network.audio_encoder.parameters())
-    painter = painter_parameters(network)
-    optimiser = torch.optim.Adam([{"params": painter}, {"params": encoder}], fused=True)
-    adversary = Adversary() if look == "gan" else None
-    average = Average(network)
-    began = time.monotonic()
-    for step in range(1, steps + 1):
-        rate = LEARNING_RATE * min(1, step / 50) * (1 - (step - 1) / steps)
-        for group, share in zip(optimiser.param_groups, (1, ENCODER_SHARE)):
-            group["lr"] = rate * share
-        frames = draw(BATCH + LISTENING_BATCH)
-        windows = mel_tensor(altered(speech.windows(frames), random))
-        face, truth, _ = pictures.batch(frames[:BATCH])
-        whole = step % WHOLE_FACE_EVERY == 0
+class Examples:
+    """Speech as the encoder hears it, with the pictures of what it heard."""
+
+    def __init__(self, work, network, random):
+        self.speech = Speech.load(work / "speech-training.npz")
+        self.draw = self.speech.sampler(random)
+        self.pictures = Pictures(work, random)
+        self.network = network
+        self.random = random
+
+    @torch.no_grad()
+    def batch(self, count):
+        """Face, truth and embedding.
+
+        The drawn mouths are not quite those heard: the embedding is moved by the
+        difference.
+        """
+        frames = self.draw(count)
+        windows = mel_tensor(altered(self.speech.windows(frames), self.random))
         with torch.autocast("cpu", torch.bfloat16):
-            embedding = network.speech_embedding(windows)
-            painted = network.paint(embedding[:BATCH], face, lower_half_only=not whole)
-        painted = painted.float()
-        heard = embedding_error(embedding.float(), speech.mouths[frames])
-        error = picture_error(painted, truth) + EMBEDDING_WEIGHT * heard
-        if adversary:
-            lower = painted[:, :, -48:]
-            adversary.learn(lower, truth[:, :, -48:], face)
-            error = error + ADVERSARIAL_WEIGHT * adversary.objection(lower, face)
-        optimiser.zero_grad()
+            embedding = self.network.speech_embedding(windows).float().numpy()
+        heard = mouths_from_embedding(embedding)
+        face, truth, drawn = self.pictures.batch(count, heard)
+        moved = embedding + mouth_embedding(drawn) - mouth_embedding(heard)
+        return face, truth, torch.from_numpy(np.maximum(moved, 0).astype(np.float32))
+
+
+class Training:
+    """The painter of one look, with all it needs to go on."""
+
+    def __init__(self, look, network, steps):
+        self.look, self.steps, self.step = look, steps, 0
+        self.network = network
+        self.optimiser = torch.optim.Adam(painter_parameters(network), fused=True)
+        self.adversary = Adversary() if look == "gan" else None
+        self.average = Average(network)
+
+    def resume(self, path):
+        stored = checkpoint.load(path)
+        if stored is None:
+            return
+        self.step = stored["step"]
+        self.network.load_state_dict(stored["network"], strict=False)
+        self.average.network.load_state_dict(stored["average"], strict=False)
+        self.optimiser.load_state_dict(stored["optimiser"])
+        if self.adversary:
+            self.adversary.load(stored["adversary"])
+
+    def save(self, path):
+        checkpoint.save(
+            path,
+            step=self.step,
+            network=painter_state(self.network),
+            average=painter_state(self.average.network),
+            optimiser=self.optimiser.state_dict(),
+            adversary=self.adversary and self.adversary.state(),
+        )
+
+    def _error(self, painted, truth, face):
+        error = picture_error(painted, truth)
+        if not self.adversary:
+            return error + SHAPE_WEIGHT * shape_error(painted, truth)
+        lower = painted[:, :, -48:]
+        self.adversary.learn(lower, truth[:, :, -48:], face)
+        objection = self.adversary.objection(lower, face)
+        error = error + EDGE_WEIGHT * edge_error(painted, truth)
+        return error + ADVERSARIAL_WEIGHT * objection
+
+    def learn(self, face, truth, embedding):
+        self.step += 1
+        rate = LEARNING_RATE * min(1, self.step / 50) * (1 - (self.step - 1) / self.steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        whole = self.step % WHOLE_FACE_EVERY == 0
+        with torch.autocast("cpu", torch.bfloat16):
+            painted = self.network.paint(embedding, face, lower_half_only=not whole)
+        error = self._error(painted.float(), truth, face)
+        self.optimiser.zero_grad()
         error.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        average.update(network)
-        if step % REPORT_EVERY == 0 or step == steps:
+        torch.nn.utils.clip_grad_norm_(painter_parameters(self.network), 1.0)
+        self.optimiser.step()
+        self.average.update(self.network)
+        return error.item()
+
+
+def train(work, look, encoder, steps, seed):
+    torch.manual_seed(seed)
+    network = joined(encoder, work / "painter.pt")
+    training = Training(look, network, steps)
+    training.resume(work / f"{look}-state.pt")
+    random = np.random.default_rng(seed + 1)
+    examples = Examples(work, network, random)
+    check_face, check_truth, check_embedding = examples.batch(CHECKED)
+    random = np.random.default_rng([seed, training.step])
+    examples.random = examples.pictures.random = random
+    examples.draw = examples.speech.sampler(random)
+    began = time.monotonic()
+    while training.step < steps:
+        face, truth, embedding = examples.batch(BATCH)
+        if look == "gan":
+            truth = sharpened(truth, SHARPENING)
+        error = training.learn(face, truth, embedding)
+        if training.step % REPORT_EVERY == 0 or training.step == steps:
             with torch.no_grad():
-                lips = lip_error(average.network(check_windows, check_face), check_truth)
-            verdict = f", discriminator {adversary.loss:.3f}" if adversary else ""
+                painted = training.average.network.paint(check_embedding, check_face)
+            verdict = f", discriminator {training.adversary.loss:.3f}" if look == "gan" else ""
             print(
-                f"{look} step {step}, {time.monotonic() - began:.0f} s "
-                f"({time.process_time():.0f} s of CPU), error {error.item():.4f}, "
-                f"lips from speech {lips:.4f}{verdict}",
+                f"{look} step {training.step}, {time.monotonic() - began:.0f} s "
+                f"({time.process_time():.0f} s of CPU), error {error:.4f}, "
+                f"lips {lip_error(painted, check_truth):.4f}, "
+                f"their gradient energy {lip_energy(painted, check_truth):.2f}{verdict}",
                 flush=True,
             )
-            torch.save(average.network.state_dict(), work / f"{look}.pt")
+            training.save(work / f"{look}-state.pt")
+            torch.save(painter_state(training.average.network), work / f"{look}.pt")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("look", choices=("gan", "nogan"))
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1100)
+    parser.add_argument("--encoder", type=Path, help="default: audio.pt in the work folder")
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    train(arguments.work, arguments.look, arguments.steps, arguments.seed)
+    encoder = arguments.encoder or arguments.work / "audio.pt"
+    train(arguments.work, arguments.look, encoder, arguments.steps, arguments.seed)
 
 
 if __name__ == "__main__":
