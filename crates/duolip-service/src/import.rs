@@ -89,35 +89,39 @@ pub fn is_checkpoint(file: &Path) -> Result<bool, ImportError> {
     duolip_checkpoint::is_onnx(file).map(|onnx| !onnx).map_err(ImportError::no_checkpoint(file))
 }
 
-/// The folder in `cache` that `file` is imported to; imports it if it is not there, or if what is
-/// there cannot be used.
+/// The model in `cache` that `file` is imported to, to be the pair's `look`; imports it if it is not
+/// there, or if what is there cannot be used.
 ///
 /// # Errors
 /// [`ImportError`].
 pub fn cached(
     file: &Path,
     cache: &Path,
+    look: Look,
     options: &ImportOptions,
     runtime: &'static OnnxRuntime,
     cancelled: &CancellationToken,
-) -> Result<PathBuf, ImportError> {
+) -> Result<LipSyncModel, ImportError> {
     let hash = sha256_of(file)?;
     let folder = cache.join(format!("{}-{}-{FORMAT}", &hash[..32], options.paste.name()));
-    if is_import_of(&folder, &hash, options) {
-        return Ok(folder);
+    let found = || import_of(&folder, look, &hash, options);
+    if let Some(model) = found() {
+        return Ok(model);
     }
     tracing::info!(file = %file.display(), folder = %folder.display(), "importing a checkpoint");
     let unwritable = ImportError::unwritable(&folder);
     let staging = Staging::begin(&folder, cancelled)?;
     // Another process may have been faster.
-    if !is_import_of(&folder, &hash, options) {
-        if folder.exists() {
-            tracing::warn!(folder = %folder.display(), "it is damaged, or of another kind");
-            std::fs::remove_dir_all(&folder).map_err(&unwritable)?;
-        }
-        make(file, hash, staging, options, runtime, cancelled)?;
+    if let Some(model) = found() {
+        return Ok(model);
     }
-    Ok(folder)
+    if folder.exists() {
+        tracing::warn!(folder = %folder.display(), "it is damaged, or of another kind");
+        std::fs::remove_dir_all(&folder).map_err(&unwritable)?;
+    }
+    make(file, hash, staging, options, runtime, cancelled)?;
+    LipSyncModel::open(&folder, look)
+        .map_err(|source| ImportError::Unusable { folder, source: Box::new(source) })
 }
 
 /// Imports `file` to the new folder `output`. A folder that holds this very import already is left
@@ -133,7 +137,8 @@ pub fn import(
     cancelled: &CancellationToken,
 ) -> Result<Imported, ImportError> {
     let hash = sha256_of(file)?;
-    let found = || is_import_of(output, &hash, options);
+    let look = options.look.unwrap_or(Look::Gan);
+    let found = || import_of(output, look, &hash, options).is_some();
     if found() {
         return Ok(Imported::AlreadyThere);
     }
@@ -311,16 +316,23 @@ const fn file_names(precision: Precision) -> [&'static str; 2] {
     split_file_names(matches!(precision, Precision::F16))
 }
 
-/// Whether `folder` holds what the file of SHA-256 `hash` is imported to, undamaged.
-fn is_import_of(folder: &Path, hash: &str, options: &ImportOptions) -> bool {
-    let look = options.look.unwrap_or(Look::Gan);
-    let found = LipSyncModel::open(folder, look).ok().and_then(|model| model.manifest);
-    found.is_some_and(|found| {
-        found.source_sha256.as_deref() == Some(hash)
-            && found.look == options.look
-            && found.licence == options.terms.text()
-            && found.painted == Some(options.paste.painted_pixels(found.input_size))
-    })
+/// What the file of SHA-256 `hash` is imported to, if it lies in `folder`, undamaged.
+///
+/// # Performance
+/// Hashes every file of the folder: whoever goes on with the model takes it from here.
+fn import_of(
+    folder: &Path,
+    look: Look,
+    hash: &str,
+    options: &ImportOptions,
+) -> Option<LipSyncModel> {
+    let model = LipSyncModel::open(folder, look).ok()?;
+    let found = model.manifest.as_ref()?;
+    let same = found.source_sha256.as_deref() == Some(hash)
+        && found.look == options.look
+        && found.licence == options.terms.text()
+        && found.painted == Some(options.paste.painted_pixels(found.input_size));
+    same.then_some(model)
 }
 
 fn sha256_of(file: &Path) -> Result<String, ImportError> {

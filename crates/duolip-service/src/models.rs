@@ -164,8 +164,7 @@ fn model_at(
         let terms = Terms::of(config.models.accept_license, None)?;
         let options = ImportOptions { look: None, paste: config.avatars.paste, terms };
         let cache = config.cache_dir().join("models");
-        let folder = import::cached(path, &cache, &options, runtime, stopped)?;
-        return Ok(LipSyncModel::open(&folder, look).map_err(SessionError::from)?);
+        return Ok(import::cached(path, &cache, look, &options, runtime, stopped)?);
     }
     Ok(LipSyncModel::open(path, look).map_err(SessionError::from)?)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use duolip_checkpoint::CheckpointError;
 use duolip_compiler::{PaintedError, RecognitionError};
-use duolip_onnx::GraphError;
+use duolip_onnx::{GraphError, ModelError};
 use duolip_pipeline::ErrorKind;
 use duolip_pipeline::error::Classify;
 
@@ -68,6 +68,14 @@ pub enum ImportError {
         /// The largest that is accepted.
         limit: f32,
     },
+    /// What was just imported cannot be opened.
+    #[error("the imported model in {folder} cannot be used", folder = folder.display())]
+    Unusable {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        source: Box<ModelError>,
+    },
     /// The output is there and is something else.
     #[error(
         "{folder} exists and is not this import; remove it or name another folder",
@@ -119,7 +127,9 @@ impl Classify for ImportError {
             | Self::Unrunnable { .. }
             | Self::Occupied { .. }
             | Self::Unwritable { .. } => ErrorKind::InvalidInput,
-            Self::Comparison(_) | Self::Differs { .. } => ErrorKind::Internal,
+            Self::Comparison(_) | Self::Differs { .. } | Self::Unusable { .. } => {
+                ErrorKind::Internal
+            }
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }

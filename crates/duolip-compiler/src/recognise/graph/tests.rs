@@ -1,3 +1,5 @@
+//! Exported graphs: which are taken, and what is said of those that are not.
+
 use crate::network::{Network, Widths};
 use crate::onnx::{Attribute, Extent, Graph, Node, OnnxGraph, Tensor, data_type};
 use crate::recognise::RecognitionError;
