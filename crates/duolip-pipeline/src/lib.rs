@@ -5,11 +5,13 @@
 //!
 //! Start with [`run`]. This crate knows no ONNX Runtime, no ffmpeg, no HTTP and no cloud: adapters
 //! implement its traits ([`speech::SpeechSynthesizer`], [`speech::SpeechDecoder`],
-//! [`lipsync::LipSync`], [`encode::VideoEncoder`], [`concat::Muxer`], [`face::FaceDetector`]).
+//! [`lipsync::LipSync`], [`encode::VideoEncoder`], [`concat::Muxer`], [`face::FaceDetector`],
+//! [`deliver::ArtifactStore`]).
 
 pub mod chunk;
 pub mod compose;
 pub mod concat;
+pub mod deliver;
 pub mod encode;
 pub mod error;
 pub mod face;

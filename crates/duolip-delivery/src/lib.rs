@@ -1,0 +1,1 @@
+//! Artifact stores: where a finished video goes when its reader wants a URL.

@@ -1,0 +1,2 @@
+//! Scheduled batch renders.
+fn main() {}

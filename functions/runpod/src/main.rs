@@ -1,0 +1,2 @@
+//! RunPod queue worker.
+fn main() {}
