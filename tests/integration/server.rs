@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use duolip_service::config::Config;
-use duolip_service::router::{Service, router};
+use duolip_service::router::router;
+use duolip_service::service::Service;
 use serde_json::Value;
 use tempfile::TempDir;
 

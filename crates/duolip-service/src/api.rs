@@ -4,6 +4,7 @@
 //! checked by the same rules.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::BodyDataStream;
@@ -13,6 +14,7 @@ use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use duolip_pipeline::chunk::WORKERS;
+use duolip_pipeline::deliver::ArtifactStore;
 use duolip_pipeline::error::Classify;
 use duolip_pipeline::job::{JobId, JobRequest};
 use duolip_pipeline::lipsync::Look;
@@ -78,12 +80,25 @@ pub enum Delivery {
 }
 
 /// The two rendering endpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Endpoint {
     /// `POST /api/generate`: one model.
     Generate,
     /// `POST /api/generate_parallel`: the pair.
+    #[default]
     GenerateParallel,
+}
+
+/// A job of any trigger: what is asked of which endpoint.
+#[derive(Debug)]
+pub struct JobSpec {
+    /// The endpoint called.
+    pub endpoint: Endpoint,
+    /// What is asked of it.
+    pub body: Body,
+    /// A store of the job's own, in place of the configured one.
+    pub store: Option<Arc<dyn ArtifactStore>>,
 }
 
 impl Endpoint {
@@ -135,7 +150,9 @@ pub enum BodyError {
         instead: &'static str,
     },
     /// There is no artifact store.
-    #[error("delivery is \"url\", but this server has no artifact store; use \"bytes\"")]
+    #[error(
+        "delivery is \"url\", but no artifact store is configured; use \"bytes\", or set DUOLIP_STORE"
+    )]
     NoStore,
 }
 
@@ -181,8 +198,26 @@ impl Body {
         tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(BodyError::Slow))
     }
 
+    /// Reads a job from a JSON object: the body, with an optional `endpoint` beside its fields
+    /// ("generate" or "generate_parallel", the default).
+    ///
+    /// # Errors
+    /// [`BodyError::Field`].
+    pub fn spec(mut object: Map<String, Value>) -> Result<JobSpec, BodyError> {
+        let endpoint = match object.remove("endpoint") {
+            None | Some(Value::Null) => Endpoint::default(),
+            Some(value) => Endpoint::deserialize(&value).map_err(|_| {
+                let value = quoted(&value.to_string());
+                BodyError::Field(format!(
+                    "endpoint: {value} is neither \"generate\" nor \"generate_parallel\""
+                ))
+            })?,
+        };
+        Ok(JobSpec { endpoint, body: from_object(object)?, store: None })
+    }
+
     /// The job that the body asks of `endpoint`; what it leaves out is the configuration's default.
-    /// `loaded` are the models that are there.
+    /// `loaded` are the models that are there, `has_store` says whether there is an artifact store.
     ///
     /// # Errors
     /// [`BodyError`].
@@ -191,8 +226,9 @@ impl Body {
         endpoint: Endpoint,
         config: &Config,
         loaded: &[Look],
+        has_store: bool,
     ) -> Result<JobRequest, BodyError> {
-        if self.delivery == Delivery::Url {
+        if self.delivery == Delivery::Url && !has_store {
             return Err(BodyError::NoStore);
         }
         let models = match (endpoint, self.model, self.models) {

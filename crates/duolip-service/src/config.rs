@@ -1,6 +1,9 @@
 //! Configuration: one clap `Args` struct per concern; the environment and `.env` are read here and
 //! nowhere else, and checked before a port opens or a model loads.
 
+mod delivery;
+mod secret;
+
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -13,6 +16,9 @@ use duolip_pipeline::compose::Paste;
 use duolip_pipeline::job::Limits;
 use duolip_pipeline::lipsync::Look;
 use etcetera::BaseStrategy as _;
+
+pub use delivery::DeliveryArgs;
+pub use secret::Secret;
 
 /// All that the engine is built from.
 #[derive(Debug, Clone, Args)]
@@ -29,6 +35,9 @@ pub struct Config {
     /// ffmpeg.
     #[command(flatten, next_help_heading = "Video")]
     pub video: VideoArgs,
+    /// Delivery.
+    #[command(flatten, next_help_heading = "Delivery")]
+    pub delivery: DeliveryArgs,
     /// Limits.
     #[command(flatten, next_help_heading = "Limits")]
     pub limits: LimitArgs,
@@ -262,6 +271,7 @@ impl Config {
         ] {
             path.take_if(|path| path.as_os_str().is_empty());
         }
+        self.delivery.checked();
         if self.limits.max_text_chars == 0 {
             return Err(ConfigError::Zero { variable: "DUOLIP_MAX_TEXT_CHARS" });
         }
@@ -314,6 +324,12 @@ impl Config {
     #[must_use]
     pub fn work_dir(&self) -> PathBuf {
         self.folders.work_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+
+    /// Where videos lie that no store would take.
+    #[must_use]
+    pub fn undelivered_dir(&self) -> PathBuf {
+        self.work_dir().join("duolip-undelivered")
     }
 
     /// Where prepared avatars and imported models are kept.

@@ -7,9 +7,10 @@ use duolip_media::{
     Ffmpeg, FfmpegDecoder, FfmpegEncoder, FfmpegMuxer, FfmpegVersion, X264Settings,
 };
 use duolip_pipeline::chunk::Chunk;
+use duolip_pipeline::deliver::ArtifactStore;
 use duolip_pipeline::error::{Classify, chain};
 use duolip_pipeline::face::FaceError;
-use duolip_pipeline::folder::JobFolder;
+use duolip_pipeline::folder::{JobFolder, sweep};
 use duolip_pipeline::job::{Job, JobId, JobRequest, SpeechSource};
 use duolip_pipeline::lipsync::Look;
 use duolip_pipeline::observe::Observer;
@@ -30,6 +31,7 @@ pub struct Engine {
     models: SessionPair,
     avatars: Arc<AvatarRegistry>,
     stages: Stages,
+    store: Option<Arc<dyn ArtifactStore>>,
     /// The synthesizer's version, or why there is none.
     synthesizer: Result<String, String>,
     /// ffmpeg's version, or why there is none.
@@ -113,6 +115,11 @@ impl Engine {
         wanted: &[Look],
         stopped: &CancellationToken,
     ) -> Result<Self, EngineError> {
+        match sweep(&config.work_dir()) {
+            Ok(0) => {}
+            Ok(folders) => tracing::info!(folders, "job folders of killed processes were removed"),
+            Err(reason) => tracing::warn!(%reason, "the work folder cannot be swept"),
+        }
         let models = SessionPair::load(&config, wanted, stopped);
         let detector = RustfaceDetector::new().map_err(EngineError::Detector)?;
         let cache = AvatarCache::new(config.cache_dir().join("avatars"));
@@ -138,7 +145,17 @@ impl Engine {
             encoder_threads: std::thread::available_parallelism().map_or(1, usize::from),
         };
         let places = Semaphore::new(config.limits.max_jobs.into());
-        Ok(Self { config, models, avatars, stages, synthesizer: spoken, ffmpeg: version, places })
+        let store = None;
+        Ok(Self {
+            config,
+            models,
+            avatars,
+            stages,
+            store,
+            synthesizer: spoken,
+            ffmpeg: version,
+            places,
+        })
     }
 
     /// What it was built from.
@@ -157,6 +174,12 @@ impl Engine {
     #[must_use]
     pub fn avatars(&self) -> &AvatarRegistry {
         &self.avatars
+    }
+
+    /// Where videos go whose readers want a URL, if there is such a place.
+    #[must_use]
+    pub fn store(&self) -> Option<&Arc<dyn ArtifactStore>> {
+        self.store.as_ref()
     }
 
     /// The synthesizer's version, or why there is none.

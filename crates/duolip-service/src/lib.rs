@@ -3,6 +3,7 @@
 //! [`Engine::build`](engine::Engine::build) is the only place that names concrete adapters. The
 //! functions under `functions/` and the command line are thin shells over this crate.
 
+pub mod answer;
 pub mod api;
 pub mod config;
 pub mod engine;
@@ -13,3 +14,4 @@ pub mod logging;
 pub mod models;
 pub mod router;
 pub mod serve;
+pub mod service;

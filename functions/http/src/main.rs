@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use duolip_service::config::{Config, ConfigError, ServerArgs, read_dotenv};
-use duolip_service::router::{Service, router};
+use duolip_service::router::router;
 use duolip_service::serve::{listen, serve};
+use duolip_service::service::Service;
 
 /// Serves talking avatars over HTTP.
 #[derive(Parser)]
