@@ -128,7 +128,7 @@ step_venv() {
     fi
     # --clear: a half-made environment, or one whose Python has gone, is made anew.
     quietly venv python3 -m venv --clear "$venv"
-    quietly venv "$venv/bin/python" -m pip install --disable-pip-version-check --only-binary=:all: -r "$wanted"
+    quietly venv "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --only-binary=:all: -r "$wanted"
     # Written last: its presence says that the environment is whole.
     cp "$wanted" "$venv/requirements.txt"
     say venv "made $venv"

@@ -9,6 +9,8 @@ mod exactness;
 mod health;
 mod http;
 mod import;
+mod lambda;
 mod load;
 mod media;
 mod server;
+mod settings;

@@ -19,9 +19,10 @@ URL = "http://localhost:3000"
 START_SECONDS = 300
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server():
-    """`make serve`, ready to render; its whole process group is stopped at the end."""
+    """`make serve`, ready to render; its whole process group is stopped at the end of the module,
+    so that others can have its port."""
     process = subprocess.Popen(["make", "serve"], cwd=ROOT, start_new_session=True)
     try:
         wait_until_ready(process)

@@ -21,10 +21,11 @@ def blocks(document, language):
 
 
 def commands():
-    """Every shell block but `make serve`, which the fixture runs, and `make demo`, tested alone."""
+    """Every shell block but `make serve`, which the fixture runs, `make demo`, tested alone, and the
+    emulator of Lambda, for which see test_lambda."""
     for document in DOCUMENTS:
         for number, block in enumerate(blocks(document, "sh")):
-            if not block.startswith("make "):
+            if not block.startswith("make ") and "cargo lambda" not in block:
                 yield pytest.param(block, id=f"{document.name}-{number}")
 
 

@@ -121,6 +121,9 @@ pub enum BodyError {
     /// It is no multipart form.
     #[error("the body is not a multipart form: {0}")]
     NotMultipart(String),
+    /// The runtime says that it is base64, and it is not.
+    #[error("the body is marked as base64 and is not: {0}")]
+    NotBase64(#[source] base64::DecodeError),
     /// It came in pieces that do not fit together, or not to its end.
     #[error("the body did not arrive whole")]
     Broken(#[source] axum::Error),
@@ -159,7 +162,9 @@ pub enum BodyError {
 impl Classify for BodyError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotJson(_) | Self::NotMultipart(_) | Self::Broken(_) => ErrorKind::Unparsable,
+            Self::NotJson(_) | Self::NotMultipart(_) | Self::NotBase64(_) | Self::Broken(_) => {
+                ErrorKind::Unparsable
+            },
             Self::Slow => ErrorKind::DeadlineExceeded,
             Self::Panicked(_) => ErrorKind::Internal,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
@@ -199,7 +204,7 @@ impl Body {
     }
 
     /// Reads a job from a JSON object: the body, with an optional `endpoint` beside its fields
-    /// ("generate" or "generate_parallel", the default).
+    /// (`generate` or `generate_parallel`, the default).
     ///
     /// # Errors
     /// [`BodyError::Field`].

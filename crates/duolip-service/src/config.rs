@@ -2,6 +2,7 @@
 //! nowhere else, and checked before a port opens or a model loads.
 
 mod delivery;
+mod lambda;
 mod secret;
 
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use duolip_pipeline::lipsync::Look;
 use etcetera::BaseStrategy as _;
 
 pub use delivery::DeliveryArgs;
+pub use lambda::{LambdaArgs, LambdaResponseMode};
 pub use secret::Secret;
 
 /// All that the engine is built from.

@@ -104,7 +104,9 @@ async fn rendered(
     service.run(JobSpec { endpoint, body, store: None }, place, Arc::new(NoObserver)).await
 }
 
-fn failed(failure: &Failure) -> Response {
+/// The answer to a request that failed: the error as JSON with its status. Logs it.
+#[must_use]
+pub fn failed(failure: &Failure) -> Response {
     failure.log();
     let kind = failure.error.kind();
     let status =

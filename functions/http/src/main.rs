@@ -1,11 +1,14 @@
-//! The HTTP function: a plain server on :3000. `POST /api/generate`, `POST /api/generate_parallel`,
-//! `GET /api/health`, `GET /ping`. No rules of the business here: see duolip-service.
+//! The HTTP function: `POST /api/generate`, `POST /api/generate_parallel`, `GET /api/health`,
+//! `GET /ping`. Behind AWS Lambda where its runtime API is there, else a plain server on :3000. No
+//! rules of the business here: see duolip-service.
+
+mod lambda;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use duolip_service::config::{Config, ConfigError, ServerArgs, read_dotenv};
+use duolip_service::config::{Config, ConfigError, LambdaArgs, ServerArgs, read_dotenv};
 use duolip_service::router::router;
 use duolip_service::serve::{listen, serve};
 use duolip_service::service::Service;
@@ -16,17 +19,19 @@ use duolip_service::service::Service;
 struct Args {
     #[command(flatten, next_help_heading = "Server")]
     server: ServerArgs,
+    #[command(flatten, next_help_heading = "AWS Lambda")]
+    lambda: LambdaArgs,
     #[command(flatten)]
     config: Config,
 }
 
 fn main() -> ExitCode {
-    let (server, config) = match Args::read() {
+    let args = match Args::read() {
         Ok(args) => args,
         Err(error) => return error.report("duolip-http"),
     };
     duolip_service::logging::init(None);
-    match run(&server, config) {
+    match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -36,27 +41,31 @@ fn main() -> ExitCode {
 }
 
 impl Args {
-    fn read() -> Result<(ServerArgs, Config), ConfigError> {
+    fn read() -> Result<Self, ConfigError> {
         read_dotenv()?;
-        let Self { server, config } = Self::try_parse()?;
-        Ok((server, config.checked()?))
+        let args = Self::try_parse()?;
+        Ok(Self { config: args.config.checked()?, ..args })
     }
 }
 
-fn run(server: &ServerArgs, config: Config) -> anyhow::Result<()> {
+fn run(Args { server, lambda, config }: Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let service = Service::new(config);
     let served = runtime.block_on(async {
-        let listener = listen(server).await?;
-        tracing::info!(address = %listener.local_addr()?, "listening; the models are being loaded");
-        let service = Service::new(config);
         let warming = service.clone();
+        if lambda.is_lambda() {
+            // Within Lambda's initialisation, whose time is not the first request's.
+            tokio::task::spawn_blocking(move || warming.warm_up()).await?;
+            let answered = lambda::run(service.clone(), lambda.lambda_response).await;
+            return answered.map_err(|error| anyhow::anyhow!(error));
+        }
+        let listener = listen(&server).await?;
+        tracing::info!(address = %listener.local_addr()?, "listening; the models are being loaded");
         tokio::task::spawn_blocking(move || warming.warm_up());
         let grace = Duration::from_secs(server.grace_seconds.into());
-        let served = serve(listener, router(service.clone()), grace).await;
-        service.stop();
-        served?;
-        anyhow::Ok(())
+        Ok(serve(listener, router(service.clone()), grace).await?)
     });
+    service.stop();
     // Jobs that outlived the grace period stop at their next batch of mouths.
     runtime.shutdown_timeout(Duration::from_secs(5));
     served

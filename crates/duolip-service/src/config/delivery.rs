@@ -7,7 +7,7 @@ use super::Secret;
 /// Delivery.
 #[derive(Debug, Clone, Args)]
 pub struct DeliveryArgs {
-    /// Where videos go that are delivered as a URL: s3://BUCKET/PREFIX or a folder [default: nowhere]
+    /// Where videos go that are delivered as a URL: `s3://BUCKET/PREFIX` or a folder [default: nowhere]
     #[arg(long, env = "DUOLIP_STORE", value_name = "PLACE")]
     pub store: Option<String>,
     /// URL prefix under which the store can be read without a signature [default: presigned URLs,
@@ -24,7 +24,7 @@ pub struct DeliveryArgs {
     /// Whether the bucket stands in the path of S3 URLs [default: true where an endpoint is given]
     #[arg(long, env = "DUOLIP_S3_PATH_STYLE", value_name = "BOOL")]
     pub s3_path_style: Option<bool>,
-    /// RunPod's bucket: its URL, used where DUOLIP_STORE is not set
+    /// RunPod's bucket: its URL, used where `DUOLIP_STORE` is not set
     #[arg(long, env = "BUCKET_ENDPOINT_URL", value_name = "URL")]
     pub bucket_endpoint_url: Option<String>,
     /// RunPod's bucket: the access key

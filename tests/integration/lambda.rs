@@ -1,0 +1,209 @@
+//! The HTTP function behind Lambda's runtime API: the real program, recorded events.
+
+use std::fs::File;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use lambda_simulator::{InvocationStatus, Simulator};
+use serde_json::{Value, json};
+
+use crate::media::wav;
+use crate::server::{Folders, Server, program, root};
+
+/// As long as the slowest machine may take for a start or a job.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// `duolip-http` as Lambda runs it.
+struct Function {
+    simulator: Simulator,
+    process: Child,
+    folders: Folders,
+}
+
+impl Function {
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let simulator = Simulator::builder()
+            .function_name("duolip-http")
+            .invocation_timeout(PATIENCE)
+            .build()
+            .await
+            .unwrap();
+        let mut variables = simulator.lambda_env_vars();
+        // Ours has ffmpeg and espeak-ng on it.
+        variables.remove("PATH");
+        let folders = Folders::new();
+        let log = File::create(folders.cache.path().join("log")).unwrap();
+        let process = Command::new(program("duolip-http"))
+            .current_dir(folders.cache.path())
+            .envs(variables)
+            .env("DUOLIP_DATA_DIR", root())
+            .env("DUOLIP_WORK_DIR", folders.work.path())
+            .env("DUOLIP_CACHE_DIR", folders.cache.path())
+            .envs(settings.iter().copied())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { simulator, process, folders }
+    }
+
+    /// The answer to `event`, or the error of the invocation.
+    async fn invoke(&self, event: Value) -> Result<Value, String> {
+        let id = self.simulator.enqueue_payload(event).await;
+        let done = self.simulator.wait_for_invocation_complete(&id, PATIENCE).await;
+        let state = done.unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
+        match state.status {
+            InvocationStatus::Success => Ok(state.response.unwrap().payload),
+            _ => Err(state.error.unwrap().error_message),
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folders.cache.path().join("log")).unwrap()
+    }
+
+    /// How often the log says `words`.
+    fn said(&self, words: &str) -> usize {
+        self.log().lines().filter(|line| line.contains(words)).count()
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The recorded event `name`, asking for `path` with `body`.
+fn event(name: &str, method: &str, path: &str, body: Option<&str>) -> Value {
+    let file = root().join("functions/http/events").join(name).with_extension("json");
+    let mut event: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    if event.get("version").is_some() {
+        event["rawPath"] = json!(path);
+        event["requestContext"]["http"]["method"] = json!(method);
+        event["requestContext"]["http"]["path"] = json!(path);
+    } else {
+        event["path"] = json!(path);
+        event["httpMethod"] = json!(method);
+    }
+    event["body"] = json!(body);
+    event
+}
+
+const FRONTS: [&str; 4] = ["api_gateway_v1", "api_gateway_v2", "function_url", "load_balancer"];
+
+/// A header of an answer, whichever of the two forms it has.
+fn header<'a>(answer: &'a Value, name: &str) -> &'a str {
+    let one = answer["headers"][name].as_str();
+    one.or_else(|| answer["multiValueHeaders"][name][0].as_str())
+        .unwrap_or_else(|| panic!("no {name} in {answer}"))
+}
+
+fn body(answer: &Value) -> Vec<u8> {
+    let body = answer["body"].as_str().unwrap();
+    if answer["isBase64Encoded"] == true {
+        BASE64_STANDARD.decode(body).unwrap()
+    } else {
+        body.as_bytes().to_vec()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_front_gets_the_answer_of_plain_http_and_the_models_are_loaded_once() {
+    let server = Server::warm(&[]).await;
+    let audio = BASE64_STANDARD.encode(wav(16_000, 16_000));
+    let request = json!({"audio": audio, "num_workers": 1});
+    let plain = server.post("/api/generate_parallel", request.clone()).await;
+    let frames = plain.headers()["x-duolip-frames"].to_str().unwrap().to_owned();
+    let video = plain.bytes().await.unwrap();
+    let wrong = server.post("/api/generate", json!({"text": "Hi", "num_workers": 17})).await;
+    let wrong: Value = wrong.json().await.unwrap();
+
+    let function = Function::start(&[]).await;
+    for front in FRONTS {
+        let body_text = request.to_string();
+        let asked = event(front, "POST", "/api/generate_parallel", Some(&body_text));
+        let answer = function.invoke(asked).await.unwrap();
+        assert_eq!(answer["statusCode"], 200, "{front}: {answer}");
+        assert_eq!(header(&answer, "content-type"), "video/mp4");
+        let disposition = header(&answer, "content-disposition");
+        assert_eq!(disposition, "attachment; filename=\"avatar_parallel.mp4\"");
+        assert_eq!(header(&answer, "x-duolip-frames"), frames);
+        assert!(body(&answer) == video, "{front}: another video than through plain HTTP");
+
+        let body_text = json!({"text": "Hi", "num_workers": 17}).to_string();
+        let asked = event(front, "POST", "/api/generate", Some(&body_text));
+        let answer = function.invoke(asked).await.unwrap();
+        assert_eq!(answer["statusCode"], 422);
+        let said: Value = serde_json::from_slice(&body(&answer)).unwrap();
+        assert_eq!(said, wrong, "{front}");
+    }
+    assert_eq!(function.said("job done"), FRONTS.len());
+    assert_eq!(function.said("lip-sync model warm"), 2, "{}", function.log());
+    assert_eq!(function.folders.jobs(), 0, "a job folder was left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_request_is_refused_and_the_function_goes_on() {
+    let function = Function::start(&[]).await;
+    let queue = json!({"Records": [{"eventSource": "aws:sqs", "body": "{}"}]});
+    let refusal = function.invoke(queue).await.unwrap_err();
+    assert!(refusal.contains("this event is an object with Records"), "{refusal}");
+    let refusal = function.invoke(json!(7)).await.unwrap_err();
+    assert!(refusal.contains("a single value"), "{refusal}");
+
+    for front in FRONTS {
+        let mut asked = event(front, "POST", "/api/generate", Some("%%% no base64 %%%"));
+        asked["isBase64Encoded"] = json!(true);
+        let answer = function.invoke(asked).await.unwrap();
+        assert_eq!(answer["statusCode"], 400, "{front}: {answer}");
+        let said = String::from_utf8(body(&answer)).unwrap();
+        assert!(said.contains("marked as base64 and is not"), "{said}");
+    }
+
+    // Base64 that is some, and a stage before the path.
+    let text = BASE64_STANDARD.encode(r#"{"text": ""}"#);
+    let mut asked = event("api_gateway_v1", "POST", "/prod/api/generate", Some(&text));
+    asked["isBase64Encoded"] = json!(true);
+    let answer = function.invoke(asked).await.unwrap();
+    assert_eq!(answer["statusCode"], 422);
+    assert!(String::from_utf8(body(&answer)).unwrap().contains("nothing to say"));
+
+    let answer = function.invoke(event("function_url", "GET", "/api/health", None)).await.unwrap();
+    let health: Value = serde_json::from_slice(&body(&answer)).unwrap();
+    assert_eq!((&answer["statusCode"], &health["status"]), (&json!(200), &json!("ready")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_video_too_large_for_the_front_becomes_a_url_or_says_what_is_missing() {
+    // Lossless, so that a few seconds are more than a load balancer carries.
+    let audio = BASE64_STANDARD.encode(wav(16_000 * 5, 16_000));
+    let request = json!({"audio": audio, "num_workers": 1}).to_string();
+    let asked = event("load_balancer", "POST", "/api/generate", Some(&request));
+    let function = Function::start(&[("DUOLIP_X264_CRF", "0")]).await;
+    let answer = function.invoke(asked.clone()).await.unwrap();
+    assert_eq!(answer["statusCode"], 413, "{answer}");
+    let said: Value = serde_json::from_slice(&body(&answer)).unwrap();
+    assert_eq!(said["error"]["code"], "limit_exceeded");
+    assert_eq!(said["error"]["stage"], "deliver");
+    assert!(said["error"]["message"].as_str().unwrap().contains("set DUOLIP_STORE"), "{said}");
+
+    let store = tempfile::tempdir().unwrap();
+    let function = Function::start(&[
+        ("DUOLIP_X264_CRF", "0"),
+        ("DUOLIP_STORE", store.path().to_str().unwrap()),
+        ("DUOLIP_STORE_PUBLIC_URL", "https://videos.example"),
+    ])
+    .await;
+    let answer = function.invoke(asked).await.unwrap();
+    assert_eq!(answer["statusCode"], 303, "{answer}");
+    let said: Value = serde_json::from_slice(&body(&answer)).unwrap();
+    let url = said["url"].as_str().unwrap();
+    assert_eq!(header(&answer, "location"), url);
+    let name = url.strip_prefix("https://videos.example/").unwrap();
+    let stored = std::fs::metadata(store.path().join(name)).unwrap().len();
+    assert_eq!(said["size_bytes"], stored);
+    assert_eq!(function.folders.jobs(), 0);
+}
