@@ -3,8 +3,9 @@
 # folder, and says in one line each what it found or did.
 #
 #   scripts/setup.sh            every step
-#   scripts/setup.sh STEP...    only these: packages toolchain venv training onnxruntime nextest, or
-#                               deny, wanted by `make lint` for one check and not installed unasked
+#   scripts/setup.sh STEP...    only these: packages toolchain venv training onnxruntime nextest
+#                               s3s-fs, or deny, wanted by `make lint` for one check and not
+#                               installed unasked
 #
 # CARGO_TARGET_DIR (default: target, in the repository's root) is where ONNX Runtime's library and
 # the Python environment go; `cargo clean` takes them away and the next run brings them back.
@@ -12,6 +13,7 @@ set -euo pipefail
 
 readonly NEXTEST_VERSION=0.9.143
 readonly DENY_VERSION=0.20.2
+readonly S3S_FS_VERSION=0.14.1
 readonly ONNXRUNTIME_VERSION=1.32.0
 # Of libonnxruntime.so itself and not of the wheel: the wheels of all Python versions carry the
 # same library, and the file that is loaded is the one worth checking.
@@ -219,6 +221,20 @@ step_nextest() {
     cargo_tool nextest "$NEXTEST_VERSION"
 }
 
+# The S3-compatible server that the tests of delivery store into.
+step_s3s-fs() {
+    local found
+    found=$(s3s-fs --version 2>/dev/null | sed -n '1s/^s3s-fs //p' || true)
+    if [[ $found == "$S3S_FS_VERSION" ]]; then
+        say s3s-fs "found s3s-fs $found"
+        return
+    fi
+    say s3s-fs "building s3s-fs $S3S_FS_VERSION, which takes some minutes ..."
+    quietly s3s-fs env CARGO_PROFILE_DEV_DEBUG=false \
+        cargo install --locked --debug --force s3s-fs --version "$S3S_FS_VERSION" --features binary
+    say s3s-fs "installed s3s-fs $S3S_FS_VERSION"
+}
+
 step_deny() {
     cargo_tool deny "$DENY_VERSION"
 }
@@ -226,11 +242,11 @@ step_deny() {
 main() {
     local steps=("$@") step
     if ((${#steps[@]} == 0)); then
-        steps=(packages toolchain venv training onnxruntime nextest)
+        steps=(packages toolchain venv training onnxruntime nextest s3s-fs)
     fi
     for step in "${steps[@]}"; do
         if ! declare -F "step_$step" >/dev/null; then
-            die "$step" "no such step; there are: packages toolchain venv training onnxruntime nextest deny"
+            die "$step" "no such step; there are: packages toolchain venv training onnxruntime nextest s3s-fs deny"
         fi
     done
     require_cargo

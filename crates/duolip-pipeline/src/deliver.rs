@@ -37,6 +37,14 @@ pub struct Stored {
 /// Why an artifact was not stored. Nothing half-written is left in the store.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliverError {
+    /// The name would leave the store's prefix, or no store could keep it.
+    #[error("{name:?} cannot be the name of a stored video: {reason}")]
+    BadName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The file itself cannot be read.
     #[error("{file} cannot be read", file = file.display())]
     Unreadable {
@@ -69,7 +77,7 @@ pub enum DeliverError {
 impl Classify for DeliverError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unreadable { .. } => ErrorKind::Internal,
+            Self::BadName { .. } | Self::Unreadable { .. } => ErrorKind::Internal,
             Self::Refused { .. } | Self::Unavailable { .. } => ErrorKind::Upstream,
         }
     }

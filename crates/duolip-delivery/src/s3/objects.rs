@@ -1,0 +1,142 @@
+//! Objects by their location: manifests that are read, results that are written.
+
+use std::error::Error;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use duolip_pipeline::error::{Classify, ErrorKind};
+
+use super::connection::{LazyClient, S3Connection};
+use super::location::S3Location;
+use super::settings::S3SettingsError;
+use super::verdict::Verdict;
+
+/// Reads and writes small objects anywhere on one S3 server.
+#[derive(Debug)]
+pub struct S3Objects {
+    client: LazyClient,
+}
+
+/// Why an object was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// There is no such object.
+    #[error("there is no {location}")]
+    NotFound {
+        /// Where.
+        location: S3Location,
+    },
+    /// The server refuses: wrong credentials, no such bucket, no permission. AWS answers so, too,
+    /// for an object that is missing, to whoever may not list the bucket.
+    #[error("{location} was refused; its credentials, bucket and permissions need a look")]
+    Refused {
+        /// Where.
+        location: S3Location,
+        /// What the server said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The server does not answer, or fails, after all retries.
+    #[error("{location} could not be reached")]
+    Unavailable {
+        /// Where.
+        location: S3Location,
+        /// What went wrong.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The object is larger than it may be.
+    #[error("{location} is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// Where.
+        location: S3Location,
+        /// The limit.
+        limit_bytes: u64,
+    },
+}
+
+impl Classify for ObjectError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::Refused { .. } | Self::Unavailable { .. } => ErrorKind::Upstream,
+        }
+    }
+}
+
+impl S3Objects {
+    /// The objects on the server of `connection`. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// [`S3SettingsError`].
+    pub fn new(connection: S3Connection) -> Result<Self, S3SettingsError> {
+        Ok(Self { client: LazyClient::new(connection)? })
+    }
+
+    /// The content of the object at `location`, which may have `limit_bytes`.
+    ///
+    /// # Errors
+    /// [`ObjectError`].
+    pub async fn read(
+        &self,
+        location: &S3Location,
+        limit_bytes: u64,
+    ) -> Result<Vec<u8>, ObjectError> {
+        let client = self.client.get().await;
+        let request = client.get_object().bucket(location.bucket()).key(location.key());
+        let mut answer = request.send().await.map_err(|error| object_error(location, error))?;
+        let too_large = || ObjectError::TooLarge { location: location.clone(), limit_bytes };
+        let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
+        if length.is_some_and(|length| length > limit_bytes) {
+            return Err(too_large());
+        }
+        let mut content = Vec::new();
+        while let Some(bytes) = answer.body.try_next().await.map_err(|error| {
+            ObjectError::Unavailable { location: location.clone(), source: error.into() }
+        })? {
+            if (content.len() + bytes.len()) as u64 > limit_bytes {
+                return Err(too_large());
+            }
+            content.extend_from_slice(&bytes);
+        }
+        Ok(content)
+    }
+
+    /// Writes `content`, of the type `media_type`, to `location`; what was there is replaced.
+    ///
+    /// # Errors
+    /// [`ObjectError`], though never [`ObjectError::NotFound`] and [`ObjectError::TooLarge`].
+    pub async fn write(
+        &self,
+        location: &S3Location,
+        content: Vec<u8>,
+        media_type: &str,
+    ) -> Result<(), ObjectError> {
+        let client = self.client.get().await;
+        let patience = self.client.connection().patience_for(content.len() as u64);
+        client
+            .put_object()
+            .bucket(location.bucket())
+            .key(location.key())
+            .content_type(media_type)
+            .body(ByteStream::from(content))
+            .customize()
+            .config_override(patience)
+            .send()
+            .await
+            .map_err(|error| object_error(location, error))?;
+        Ok(())
+    }
+}
+
+fn object_error<E>(location: &S3Location, error: SdkError<E, HttpResponse>) -> ObjectError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let location = location.clone();
+    match Verdict::of(&error) {
+        Verdict::NotFound => ObjectError::NotFound { location },
+        Verdict::Refused => ObjectError::Refused { location, source: error.into() },
+        Verdict::Unavailable => ObjectError::Unavailable { location, source: error.into() },
+    }
+}
