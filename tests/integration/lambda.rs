@@ -98,7 +98,7 @@ const FRONTS: [&str; 4] = ["api_gateway_v1", "api_gateway_v2", "function_url", "
 fn header<'a>(answer: &'a Value, name: &str) -> &'a str {
     let one = answer["headers"][name].as_str();
     one.or_else(|| answer["multiValueHeaders"][name][0].as_str())
-        .unwrap_or_else(|| panic!("no {name} in {answer}"))
+        .unwrap_or_else(|| panic!("no {name} in {}", answer["headers"]))
 }
 
 fn body(answer: &Value) -> Vec<u8> {
@@ -126,7 +126,7 @@ async fn every_front_gets_the_answer_of_plain_http_and_the_models_are_loaded_onc
         let body_text = request.to_string();
         let asked = event(front, "POST", "/api/generate_parallel", Some(&body_text));
         let answer = function.invoke(asked).await.unwrap();
-        assert_eq!(answer["statusCode"], 200, "{front}: {answer}");
+        assert_eq!(answer["statusCode"], 200, "{front}");
         assert_eq!(header(&answer, "content-type"), "video/mp4");
         let disposition = header(&answer, "content-disposition");
         assert_eq!(disposition, "attachment; filename=\"avatar_parallel.mp4\"");
@@ -178,13 +178,13 @@ async fn what_is_no_request_is_refused_and_the_function_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_video_too_large_for_the_front_becomes_a_url_or_says_what_is_missing() {
-    // Lossless, so that a few seconds are more than a load balancer carries.
-    let audio = BASE64_STANDARD.encode(wav(16_000 * 5, 16_000));
+    // Lossless, so that twelve seconds are more than a load balancer carries.
+    let audio = BASE64_STANDARD.encode(wav(16_000 * 12, 16_000));
     let request = json!({"audio": audio, "num_workers": 1}).to_string();
     let asked = event("load_balancer", "POST", "/api/generate", Some(&request));
     let function = Function::start(&[("DUOLIP_X264_CRF", "0")]).await;
     let answer = function.invoke(asked.clone()).await.unwrap();
-    assert_eq!(answer["statusCode"], 413, "{answer}");
+    assert_eq!(answer["statusCode"], 413);
     let said: Value = serde_json::from_slice(&body(&answer)).unwrap();
     assert_eq!(said["error"]["code"], "limit_exceeded");
     assert_eq!(said["error"]["stage"], "deliver");
@@ -198,7 +198,7 @@ async fn a_video_too_large_for_the_front_becomes_a_url_or_says_what_is_missing()
     ])
     .await;
     let answer = function.invoke(asked).await.unwrap();
-    assert_eq!(answer["statusCode"], 303, "{answer}");
+    assert_eq!(answer["statusCode"], 303);
     let said: Value = serde_json::from_slice(&body(&answer)).unwrap();
     let url = said["url"].as_str().unwrap();
     assert_eq!(header(&answer, "location"), url);

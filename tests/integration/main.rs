@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod bad_input;
+mod batch;
 mod command_line;
+mod delivery;
 mod exactness;
 mod health;
 mod http;

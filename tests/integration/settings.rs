@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::{Arg, ArgAction, CommandFactory, Parser};
-use duolip_service::config::{Config, LambdaArgs, ServerArgs};
+use duolip_service::config::{BatchArgs, Config, LambdaArgs, ServerArgs};
 
 use crate::server::root;
 
@@ -15,6 +15,8 @@ struct Settings {
     server: ServerArgs,
     #[command(flatten, next_help_heading = "AWS Lambda")]
     lambda: LambdaArgs,
+    #[command(flatten, next_help_heading = "Batch")]
+    batch: BatchArgs,
     #[command(flatten)]
     config: Config,
 }

@@ -1,5 +1,7 @@
-//! The command line: `duolip render`, `duolip import-model`, `duolip bench` and `duolip doctor`.
+//! The command line: `duolip render`, `duolip batch`, `duolip import-model`, `duolip bench` and
+//! `duolip doctor`.
 
+mod batch;
 mod bench;
 mod doctor;
 mod import_model;
@@ -10,7 +12,7 @@ mod stop;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use duolip_service::config::{Config, ConfigError, read_dotenv};
+use duolip_service::config::{BatchArgs, Config, ConfigError, read_dotenv};
 
 /// Talking avatars: text or speech and a picture in, an MP4 out.
 #[derive(Parser)]
@@ -26,6 +28,16 @@ enum Command {
     Render {
         #[command(flatten)]
         render: render::RenderArgs,
+        #[command(flatten)]
+        config: Config,
+    },
+    /// Render the jobs of a manifest, one line of JSON each
+    Batch {
+        /// The manifest: a file, - for the standard input, or `s3://BUCKET/KEY`
+        #[arg(value_name = "MANIFEST")]
+        manifest: String,
+        #[command(flatten, next_help_heading = "Batch")]
+        batch: BatchArgs,
         #[command(flatten)]
         config: Config,
     },
@@ -51,6 +63,7 @@ enum Command {
 fn main() -> ExitCode {
     match Args::read() {
         Ok(Command::Render { render, config }) => render::render(render, config),
+        Ok(Command::Batch { manifest, batch, config }) => batch::batch(&manifest, &batch, config),
         Ok(Command::ImportModel { import, config }) => import_model::import_model(import, &config),
         Ok(Command::Bench { bench }) => bench::bench(bench),
         Ok(Command::Doctor { config }) => doctor::doctor(config),
@@ -71,6 +84,9 @@ impl Args {
         Ok(match Self::try_parse()?.command {
             Command::Render { render, config } => {
                 Command::Render { render, config: config.checked()? }
+            }
+            Command::Batch { manifest, batch, config } => {
+                Command::Batch { manifest, batch, config: config.checked()? }
             }
             Command::ImportModel { import, config } => {
                 Command::ImportModel { import, config: config.checked()? }

@@ -99,6 +99,8 @@ pub struct JobSpec {
     pub body: Body,
     /// A store of the job's own, in place of the configured one.
     pub store: Option<Arc<dyn ArtifactStore>>,
+    /// The video's name in the store; that of the job when absent.
+    pub name: Option<String>,
 }
 
 impl Endpoint {
@@ -164,7 +166,7 @@ impl Classify for BodyError {
         match self {
             Self::NotJson(_) | Self::NotMultipart(_) | Self::NotBase64(_) | Self::Broken(_) => {
                 ErrorKind::Unparsable
-            },
+            }
             Self::Slow => ErrorKind::DeadlineExceeded,
             Self::Panicked(_) => ErrorKind::Internal,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
@@ -218,7 +220,7 @@ impl Body {
                 ))
             })?,
         };
-        Ok(JobSpec { endpoint, body: from_object(object)?, store: None })
+        Ok(JobSpec { endpoint, body: from_object(object)?, store: None, name: None })
     }
 
     /// The job that the body asks of `endpoint`; what it leaves out is the configuration's default.

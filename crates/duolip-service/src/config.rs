@@ -1,6 +1,7 @@
 //! Configuration: one clap `Args` struct per concern; the environment and `.env` are read here and
 //! nowhere else, and checked before a port opens or a model loads.
 
+mod batch;
 mod delivery;
 mod lambda;
 mod secret;
@@ -18,8 +19,9 @@ use duolip_pipeline::job::Limits;
 use duolip_pipeline::lipsync::Look;
 use etcetera::BaseStrategy as _;
 
+pub use batch::BatchArgs;
 pub use delivery::DeliveryArgs;
-pub use lambda::{LambdaArgs, LambdaResponseMode};
+pub use lambda::{LambdaArgs, LambdaResponseMode, LambdaRuntimeArgs};
 pub use secret::Secret;
 
 /// All that the engine is built from.

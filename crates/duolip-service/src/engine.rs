@@ -24,6 +24,7 @@ use tracing::{Instrument, info_span};
 use crate::config::Config;
 use crate::errors::outside;
 use crate::models::SessionPair;
+use crate::store::{self, StoreError};
 
 /// Everything warm, ready to render jobs.
 pub struct Engine {
@@ -49,6 +50,9 @@ pub enum EngineError {
     /// Building it panicked.
     #[error("building the engine panicked: {0}")]
     Panicked(String),
+    /// The artifact store cannot be used as it is named.
+    #[error("the artifact store cannot be used; see DUOLIP_STORE")]
+    Store(#[source] StoreError),
     /// The folder of avatars cannot be read.
     #[error("the folder of avatars cannot be used; set DUOLIP_AVATARS_DIR")]
     Avatars(#[source] FaceError),
@@ -115,6 +119,7 @@ impl Engine {
         wanted: &[Look],
         stopped: &CancellationToken,
     ) -> Result<Self, EngineError> {
+        let store = store::configured(&config.delivery).map_err(EngineError::Store)?;
         match sweep(&config.work_dir()) {
             Ok(0) => {}
             Ok(folders) => tracing::info!(folders, "job folders of killed processes were removed"),
@@ -145,7 +150,6 @@ impl Engine {
             encoder_threads: std::thread::available_parallelism().map_or(1, usize::from),
         };
         let places = Semaphore::new(config.limits.max_jobs.into());
-        let store = None;
         Ok(Self {
             config,
             models,

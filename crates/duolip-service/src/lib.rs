@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod api;
+pub mod batch;
 pub mod config;
 pub mod engine;
 pub mod errors;
@@ -15,3 +16,4 @@ pub mod models;
 pub mod router;
 pub mod serve;
 pub mod service;
+pub mod store;

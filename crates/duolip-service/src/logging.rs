@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// What is logged where `RUST_LOG` says nothing.
-const DEFAULT_FILTER: &str = "warn,duolip_service=info,duolip_pipeline=info,duolip_onnx=info,duolip_avatar=info,duolip_http=info";
+const DEFAULT_FILTER: &str = "warn,duolip_service=info,duolip_pipeline=info,duolip_onnx=info,duolip_avatar=info,duolip_http=info,duolip_runpod=info,duolip_batch=info";
 
 /// Starts logging. `RUST_LOG` overrides `default_filter`, which overrides our own. A second call changes
 /// nothing.

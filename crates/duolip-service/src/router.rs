@@ -101,7 +101,8 @@ async fn rendered(
     };
     let body = Body::read(request, service.config()).await;
     let body = body.map_err(JobError::at(Stage::Validate))?;
-    service.run(JobSpec { endpoint, body, store: None }, place, Arc::new(NoObserver)).await
+    let spec = JobSpec { endpoint, body, store: None, name: None };
+    service.run(spec, place, Arc::new(NoObserver)).await
 }
 
 /// The answer to a request that failed: the error as JSON with its status. Logs it.

@@ -172,7 +172,7 @@ impl Service {
         observer: Arc<dyn Observer>,
     ) -> Result<Answer, Failure> {
         let engine = self.engine()?;
-        let JobSpec { endpoint, body, store } = spec;
+        let JobSpec { endpoint, body, store, name } = spec;
         let at = JobError::at(Stage::Validate);
         let store = store.or_else(|| engine.store().cloned());
         let delivery = body.delivery;
@@ -180,7 +180,8 @@ impl Service {
             .into_request(endpoint, &self.config, &engine.models().loaded(), store.is_some())
             .map_err(&at)?;
         let outcome = engine.render(request, place, observer).await?;
-        self.hand_over(outcome, endpoint, delivery, store).await
+        let name = name.unwrap_or_else(|| format!("{}.mp4", outcome.job_id));
+        self.hand_over(outcome, endpoint, delivery, store.as_deref(), name).await
     }
 
     /// A job read from a JSON object: the HTTP body, with `endpoint` beside its fields.
@@ -199,7 +200,8 @@ impl Service {
         Outcome { job_id, video }: Outcome,
         endpoint: Endpoint,
         delivery: Delivery,
-        store: Option<Arc<dyn ArtifactStore>>,
+        store: Option<&dyn ArtifactStore>,
+        name: String,
     ) -> Result<Answer, Failure> {
         let failed = |error| Failure { job_id: Some(job_id), error };
         let Video { path, folder, statistics } = video;
@@ -213,7 +215,13 @@ impl Service {
         let handed = match (delivery, over, store) {
             (Delivery::Bytes, None, _) => Handed::Video { path, folder },
             (_, _, Some(store)) => {
-                let stored = self.store(job_id, endpoint, &path, store.as_ref()).await;
+                let artifact = Artifact {
+                    name,
+                    file: path,
+                    media_type: "video/mp4",
+                    download_name: endpoint.file_name().to_owned(),
+                };
+                let stored = self.store(job_id, &artifact, store).await;
                 Handed::Stored(stored.map_err(failed)?)
             }
             (Delivery::Bytes, Some(AnswerLimit { bytes, carrier }), None) => {
@@ -240,21 +248,14 @@ impl Service {
     async fn store(
         &self,
         job_id: JobId,
-        endpoint: Endpoint,
-        path: &Path,
+        artifact: &Artifact,
         store: &dyn ArtifactStore,
     ) -> Result<Stored, JobError> {
-        let artifact = Artifact {
-            name: format!("{job_id}.mp4"),
-            file: path.to_owned(),
-            media_type: "video/mp4",
-            download_name: endpoint.file_name().to_owned(),
-        };
-        let source = match store.put(&artifact).await {
+        let source = match store.put(artifact).await {
             Ok(stored) => return Ok(stored),
             Err(error) => error,
         };
-        let undelivered = match self.keep(job_id, path).await {
+        let undelivered = match self.keep(job_id, &artifact.file).await {
             Ok(kept) => Undelivered::Kept { source, kept },
             Err(reason) => Undelivered::Lost { source, reason },
         };

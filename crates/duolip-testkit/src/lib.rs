@@ -16,6 +16,7 @@ mod lipsync;
 mod mux;
 mod observe;
 mod ordered;
+pub mod s3;
 mod segment;
 mod signal;
 mod speech;

@@ -8,8 +8,8 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::response::Response;
-use base64::{DecodeError, Engine as _};
 use base64::prelude::BASE64_STANDARD;
+use base64::{DecodeError, Engine as _};
 use duolip_pipeline::{JobError, Stage};
 use duolip_service::api::BodyError;
 use duolip_service::config::LambdaResponseMode;
@@ -26,8 +26,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// Lambda takes 6 MB of JSON; the video in it is in base64, beside its headers.
-const BUFFERED: AnswerLimit =
-    AnswerLimit { bytes: (6 * 1024 - 64) * 1024 / 4 * 3, carrier: "a buffered answer of AWS Lambda" };
+const BUFFERED: AnswerLimit = AnswerLimit {
+    bytes: (6 * 1024 - 64) * 1024 / 4 * 3,
+    carrier: "a buffered answer of AWS Lambda",
+};
 
 /// What Lambda streams.
 const STREAMED: AnswerLimit =
@@ -213,7 +215,9 @@ mod tests {
     #[test]
     fn an_unknown_event_is_told_by_what_it_holds() {
         let said = |text| UnknownEvent::in_text(text).to_string();
-        assert!(said(r#"{"Records": [], "x": 1}"#).ends_with("this event is an object with Records, x"));
+        assert!(
+            said(r#"{"Records": [], "x": 1}"#).ends_with("this event is an object with Records, x")
+        );
         assert!(said("[1]").ends_with("this event is a list"));
         assert!(said("3").ends_with("this event is a single value"));
     }

@@ -53,7 +53,7 @@ fn run(Args { server, lambda, config }: Args) -> anyhow::Result<()> {
     let service = Service::new(config);
     let served = runtime.block_on(async {
         let warming = service.clone();
-        if lambda.is_lambda() {
+        if lambda.runtime.is_lambda() {
             // Within Lambda's initialisation, whose time is not the first request's.
             tokio::task::spawn_blocking(move || warming.warm_up()).await?;
             let answered = lambda::run(service.clone(), lambda.lambda_response).await;

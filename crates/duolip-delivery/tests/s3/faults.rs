@@ -62,7 +62,7 @@ async fn a_server_killed_in_the_middle_is_unavailable_and_keeps_nothing_when_it_
 async fn a_server_killed_in_the_middle_of_one_request_keeps_what_was_there_before() {
     let (mut server, folder) = (Server::start(), tempfile::tempdir().unwrap());
     let (old, old_content) = artifact(folder.path(), "a.mp4", 1000);
-    S3ArtifactStore::new(server.settings()).unwrap().put(&old).await.unwrap();
+    S3ArtifactStore::new(settings(server.port)).unwrap().put(&old).await.unwrap();
 
     let proxy = Proxy::before(server.port, Trouble::StandStillAfter(1_000_000)).await;
     let store = S3ArtifactStore::new(settings(proxy.port)).unwrap();
@@ -80,7 +80,7 @@ async fn a_server_killed_in_the_middle_of_one_request_keeps_what_was_there_befor
 async fn where_no_server_listens_it_is_unavailable() {
     let (mut server, folder) = (Server::start(), tempfile::tempdir().unwrap());
     server.kill();
-    for settings in [server.settings(), in_parts(server.port)] {
+    for settings in [settings(server.port), in_parts(server.port)] {
         let store = S3ArtifactStore::new(settings).unwrap();
         let error = store.put(&artifact(folder.path(), "a.mp4", 6_000_000).0).await.unwrap_err();
         assert!(matches!(error, DeliverError::Unavailable { .. }), "{}", causes(&error));
@@ -165,7 +165,7 @@ async fn a_put_in_one_request_that_is_dropped_stores_nothing() {
     put.abort();
     assert!(put.await.unwrap_err().is_cancelled());
     // The server has done with the broken request when it answers the next one.
-    S3ArtifactStore::new(server.settings()).unwrap().check().await.unwrap();
+    S3ArtifactStore::new(settings(server.port)).unwrap().check().await.unwrap();
     assert_eq!(server.object("a.mp4"), None);
 }
 

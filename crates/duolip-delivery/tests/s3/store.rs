@@ -6,7 +6,7 @@ use duolip_delivery::{S3ArtifactStore, S3Checksum, S3Credentials, S3Settings};
 use duolip_pipeline::deliver::{ArtifactStore as _, DeliverError, Stored};
 use duolip_testkit::contract;
 
-use crate::server::{BUCKET, Server};
+use crate::server::{BUCKET, Server, settings};
 use crate::{artifact, causes};
 
 /// Three parts of the smallest size that S3 takes, the last one short.
@@ -21,13 +21,13 @@ async fn fetch(stored: &Stored) -> Option<Vec<u8>> {
 }
 
 fn in_parts(server: &Server) -> S3Settings {
-    S3Settings { multipart_threshold_bytes: 5 << 20, part_bytes: 5 << 20, ..server.settings() }
+    S3Settings { multipart_threshold_bytes: 5 << 20, part_bytes: 5 << 20, ..settings(server.port) }
 }
 
 #[tokio::test]
 async fn s3_keeps_the_contract() {
     let server = Server::start();
-    let store = S3ArtifactStore::new(server.settings()).unwrap();
+    let store = S3ArtifactStore::new(settings(server.port)).unwrap();
     contract::artifact_store(&store, fetch).await;
 }
 
@@ -37,7 +37,7 @@ async fn s3_keeps_the_contract_in_parts_under_a_prefix() {
     let store = S3ArtifactStore::new(S3Settings {
         multipart_threshold_bytes: 0,
         prefix: "kept/for a day".to_owned(),
-        ..server.settings()
+        ..settings(server.port)
     })
     .unwrap();
     contract::artifact_store(&store, fetch).await;
@@ -47,7 +47,7 @@ async fn s3_keeps_the_contract_in_parts_under_a_prefix() {
 #[tokio::test]
 async fn a_browser_gets_the_bytes_with_their_type_and_name() {
     let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
-    let store = S3ArtifactStore::new(server.settings()).unwrap();
+    let store = S3ArtifactStore::new(settings(server.port)).unwrap();
     let (artifact, content) = artifact(folder.path(), "a.mp4", 70_000);
     let stored = store.put(&artifact).await.unwrap();
     let answer = reqwest::get(&stored.url).await.unwrap();
@@ -81,7 +81,7 @@ async fn a_large_file_goes_up_in_parts_and_arrives_whole() {
 async fn either_checksum_goes_with_a_file_in_one_request() {
     let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
     for checksum in [S3Checksum::ContentMd5, S3Checksum::Crc32] {
-        let settings = S3Settings { checksum: Some(checksum), ..server.settings() };
+        let settings = S3Settings { checksum: Some(checksum), ..settings(server.port) };
         let store = S3ArtifactStore::new(settings).unwrap();
         let name = format!("{checksum:?}.mp4");
         let (artifact, content) = artifact(folder.path(), &name, 90_000);
@@ -95,7 +95,7 @@ async fn a_presigned_url_works_until_it_expires() {
     let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
     let put = async |name, seconds| {
         let url_expiry = Duration::from_secs(seconds);
-        let settings = S3Settings { url_expiry, ..server.settings() };
+        let settings = S3Settings { url_expiry, ..settings(server.port) };
         let store = S3ArtifactStore::new(settings).unwrap();
         store.put(&artifact(folder.path(), name, 1000).0).await.unwrap()
     };
@@ -118,7 +118,7 @@ async fn a_public_url_replaces_presigning() {
     let store = S3ArtifactStore::new(S3Settings {
         prefix: "videos/".to_owned(),
         public_url: Some("https://cdn.example.com/v/".to_owned()),
-        ..server.settings()
+        ..settings(server.port)
     })
     .unwrap();
     let (artifact, content) = artifact(folder.path(), "a b.mp4", 1000);
@@ -134,7 +134,7 @@ async fn wrong_credentials_are_a_refusal() {
     let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
     for (key, secret) in [("key", "wrong"), ("unknown", "secret")] {
         for threshold in [u64::from(u32::MAX), 0] {
-            let mut settings = server.settings();
+            let mut settings = settings(server.port);
             settings.multipart_threshold_bytes = threshold;
             settings.connection.credentials = Some(S3Credentials {
                 access_key_id: key.to_owned(),
@@ -156,9 +156,9 @@ async fn wrong_credentials_are_a_refusal() {
 #[tokio::test]
 async fn a_check_tells_a_bucket_that_is_there_from_one_that_is_not() {
     let server = Server::start();
-    let store = S3ArtifactStore::new(server.settings()).unwrap();
+    let store = S3ArtifactStore::new(settings(server.port)).unwrap();
     store.check().await.unwrap();
-    let settings = S3Settings { bucket: "missing".to_owned(), ..server.settings() };
+    let settings = S3Settings { bucket: "missing".to_owned(), ..settings(server.port) };
     let error = S3ArtifactStore::new(settings).unwrap().check().await.unwrap_err();
     assert!(matches!(error, DeliverError::Refused { .. }), "{}", causes(&error));
     assert!(error.to_string().contains("missing"), "{error}");

@@ -27,6 +27,9 @@ pub struct DeliveryArgs {
     /// RunPod's bucket: its URL, used where `DUOLIP_STORE` is not set
     #[arg(long, env = "BUCKET_ENDPOINT_URL", value_name = "URL")]
     pub bucket_endpoint_url: Option<String>,
+    /// RunPod's bucket: its name, where the URL does not carry it
+    #[arg(long, env = "BUCKET_NAME", value_name = "NAME")]
+    pub bucket_name: Option<String>,
     /// RunPod's bucket: the access key
     #[arg(long, env = "BUCKET_ACCESS_KEY_ID", value_name = "KEY", hide_env_values = true)]
     pub bucket_access_key_id: Option<String>,
@@ -43,6 +46,7 @@ impl DeliveryArgs {
             &mut self.store_public_url,
             &mut self.s3_endpoint,
             &mut self.bucket_endpoint_url,
+            &mut self.bucket_name,
             &mut self.bucket_access_key_id,
         ] {
             text.take_if(|text| text.trim().is_empty());

@@ -2,13 +2,21 @@
 
 use clap::{Args, ValueEnum};
 
-/// AWS Lambda.
+/// Whether this is Lambda.
 #[derive(Debug, Clone, Args)]
-pub struct LambdaArgs {
+pub struct LambdaRuntimeArgs {
     /// Address of Lambda's runtime API, set by Lambda: the function then answers events and opens no
     /// port
     #[arg(long, env = "AWS_LAMBDA_RUNTIME_API", value_name = "ADDRESS")]
     pub lambda_runtime_api: Option<String>,
+}
+
+/// AWS Lambda, behind an HTTP front.
+#[derive(Debug, Clone, Args)]
+pub struct LambdaArgs {
+    /// Whether this is Lambda.
+    #[command(flatten)]
+    pub runtime: LambdaRuntimeArgs,
     /// How Lambda is answered: buffered, or streaming as the function's URL must then be set up
     #[arg(long, env = "DUOLIP_LAMBDA_RESPONSE", default_value = "buffered", value_name = "MODE")]
     pub lambda_response: LambdaResponseMode,
@@ -23,7 +31,7 @@ pub enum LambdaResponseMode {
     Streaming,
 }
 
-impl LambdaArgs {
+impl LambdaRuntimeArgs {
     /// Whether Lambda runs this process.
     #[must_use]
     pub fn is_lambda(&self) -> bool {

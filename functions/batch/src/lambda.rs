@@ -1,0 +1,121 @@
+//! Lambda: schedules, queues and maps over a manifest, answered by one warm engine.
+
+use std::time::Duration;
+
+use duolip_pipeline::CancellationToken;
+use duolip_service::batch::{
+    BatchSettings, JobResult, Manifest, Results, Status, Tally, run as run_batch, run_one,
+};
+use duolip_service::config::{BatchArgs, Config};
+use duolip_service::service::Service;
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use serde_json::{Map, Value, json};
+
+use crate::event::{Event, Message};
+use crate::told;
+
+/// How long before the function's deadline a schedule begins no more jobs: time for those under way.
+const RESERVE: Duration = Duration::from_mins(2);
+
+/// Answers Lambda's events until the process ends. The engine is built first, within Lambda's
+/// initialisation.
+///
+/// # Errors
+/// When the settings do not fit together or Lambda's runtime API does not answer.
+pub(crate) async fn run(args: &BatchArgs, config: Config) -> anyhow::Result<()> {
+    let settings = args.settings(&config).map_err(anyhow::Error::msg)?;
+    let service = Service::new(config);
+    let warming = service.clone();
+    tokio::task::spawn_blocking(move || warming.warm_up()).await?;
+    let function = Function { service, settings };
+    let answered = lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let function = function.clone();
+        async move { Box::pin(function.answer(event)).await }
+    }));
+    answered.await.map_err(|error| anyhow::anyhow!(error))
+}
+
+#[derive(Clone)]
+struct Function {
+    service: Service,
+    settings: BatchSettings,
+}
+
+impl Function {
+    async fn answer(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
+        match Event::read(event.payload)? {
+            Event::Schedule { manifest, results } => {
+                self.schedule(&manifest, &results, &event.context).await
+            }
+            Event::Queue(messages) => Ok(self.queue(messages).await),
+            Event::Item(object) => self.item(object).await,
+            Event::Items(items) => {
+                let mut results = Vec::with_capacity(items.len());
+                for item in items {
+                    results.push(self.item(object(item)).await?);
+                }
+                Ok(Value::Array(results))
+            }
+        }
+    }
+
+    /// Renders what is left of a manifest. Jobs that cannot be begun in time are left for the next
+    /// event; the answer says how many.
+    async fn schedule(
+        &self,
+        manifest: &str,
+        results: &str,
+        context: &Context,
+    ) -> Result<Value, Error> {
+        let delivery = &self.service.config().delivery;
+        let opened = Manifest::open(manifest, delivery).await?;
+        let kept = Results::open(results, self.settings.shard, delivery).await?;
+        let stop = CancellationToken::new();
+        let in_time = stop.clone();
+        let left = context.deadline().duration_since(std::time::SystemTime::now());
+        let left = left.unwrap_or_default().saturating_sub(RESERVE);
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(left).await;
+            in_time.cancel();
+        });
+        // Boxed: the whole of a job lies in it.
+        let ran = run_batch(&self.service, opened, kept, &self.settings, &stop, told);
+        let ran = Box::pin(ran).await;
+        timer.abort();
+        let Tally { ok, failed, before, left } = ran?;
+        Ok(json!({"ok": ok, "failed": failed, "before": before, "left": left, "results": results}))
+    }
+
+    /// Renders the messages one after the other. Those whose error may pass, or is ours, stay in the
+    /// queue; a message that is wrong would fail again, so it is logged and done.
+    async fn queue(&self, messages: Vec<Message>) -> Value {
+        let mut failures = Vec::new();
+        for Message { id, body } in messages {
+            let parsed = serde_json::from_str(&body).unwrap_or(Value::String(body));
+            let result = run_one(&self.service, object(parsed), &self.settings).await;
+            tracing::info!(message = id, result = result.line.trim_end(), "message done");
+            if result.retryable || result.ours {
+                failures.push(json!({"itemIdentifier": id}));
+            }
+        }
+        json!({"batchItemFailures": failures})
+    }
+
+    /// The result of one item. An error that may pass is the invocation's, so that the map tries
+    /// again.
+    async fn item(&self, object: Map<String, Value>) -> Result<Value, Error> {
+        let result: JobResult = run_one(&self.service, object, &self.settings).await;
+        if result.status == Status::Error && result.retryable {
+            return Err(result.line.trim_end().to_owned().into());
+        }
+        Ok(serde_json::from_str(&result.line)?)
+    }
+}
+
+/// What is no object has no id, and is refused for that.
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
