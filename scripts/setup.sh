@@ -3,8 +3,8 @@
 # folder, and says in one line each what it found or did.
 #
 #   scripts/setup.sh            every step
-#   scripts/setup.sh STEP...    only these: packages toolchain venv training onnxruntime nextest
-#                               s3s-fs, or deny, wanted by `make lint` for one check and not
+#   scripts/setup.sh STEP...    only these: packages toolchain venv training runpod onnxruntime
+#                               nextest s3s-fs, or deny, wanted by `make lint` for one check and not
 #                               installed unasked
 #
 # CARGO_TARGET_DIR (default: target, in the repository's root) is where ONNX Runtime's library and
@@ -157,6 +157,19 @@ step_training() {
     say training "installed PyTorch for the CPU into $venv"
 }
 
+# RunPod's client and what importing it needs: 47 MB that one file of tests uses.
+step_runpod() {
+    local venv=$target/venv wanted=tests/python/requirements-runpod.txt
+    if cmp -s "$wanted" "$venv/requirements-runpod.txt"; then
+        say runpod "found RunPod's client in $venv"
+        return
+    fi
+    quietly runpod "$venv/bin/python" -m pip install --disable-pip-version-check --only-binary=:all: --no-deps -r "$wanted"
+    quietly runpod "$venv/bin/python" -c 'import runpod'
+    cp "$wanted" "$venv/requirements-runpod.txt"
+    say runpod "installed RunPod's client into $venv"
+}
+
 sha256_of() {
     sha256sum "$1" | cut -d ' ' -f 1
 }
@@ -242,11 +255,11 @@ step_deny() {
 main() {
     local steps=("$@") step
     if ((${#steps[@]} == 0)); then
-        steps=(packages toolchain venv training onnxruntime nextest s3s-fs)
+        steps=(packages toolchain venv training runpod onnxruntime nextest s3s-fs)
     fi
     for step in "${steps[@]}"; do
         if ! declare -F "step_$step" >/dev/null; then
-            die "$step" "no such step; there are: packages toolchain venv training onnxruntime nextest s3s-fs deny"
+            die "$step" "no such step; there are: packages toolchain venv training runpod onnxruntime nextest s3s-fs deny"
         fi
     done
     require_cargo

@@ -14,5 +14,6 @@ mod import;
 mod lambda;
 mod load;
 mod media;
+mod runpod;
 mod server;
 mod settings;

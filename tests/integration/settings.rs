@@ -1,25 +1,13 @@
 //! The table of settings in docs/operations.md is made from the code.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use clap::{Arg, ArgAction, CommandFactory, Parser};
-use duolip_service::config::{BatchArgs, Config, LambdaArgs, ServerArgs};
+use clap::{Arg, ArgAction, Args, Command};
+use duolip_service::config::{BatchArgs, Config, LambdaArgs, RunpodArgs, ServerArgs};
 
 use crate::server::root;
-
-/// Every setting of every program.
-#[derive(Parser)]
-struct Settings {
-    #[command(flatten, next_help_heading = "Server")]
-    server: ServerArgs,
-    #[command(flatten, next_help_heading = "AWS Lambda")]
-    lambda: LambdaArgs,
-    #[command(flatten, next_help_heading = "Batch")]
-    batch: BatchArgs,
-    #[command(flatten)]
-    config: Config,
-}
 
 const BEGIN: &str = "<!-- settings: made from the code, see tests/integration/settings.rs -->\n";
 const END: &str = "<!-- end of settings -->\n";
@@ -38,18 +26,30 @@ fn the_table_of_settings_is_the_codes() {
     }
 }
 
-/// One table for each group of settings.
+/// One table for each group of settings. What two programs share stands in the first group.
 fn table() -> String {
-    let command = Settings::command();
-    let mut table = String::new();
-    let mut heading = None;
-    for setting in command.get_arguments().filter(|setting| setting.get_env().is_some()) {
-        if setting.get_help_heading() != heading {
-            heading = setting.get_help_heading();
-            let heading = heading.unwrap_or("Settings");
-            write!(table, "\n### {heading}\n\n| variable | | default |\n|---|---|---|\n").unwrap();
+    let group = |heading: &'static str, group: Command| {
+        let settings = group.get_arguments().filter(|setting| setting.get_env().is_some());
+        let heading = |setting: &Arg| setting.get_help_heading().unwrap_or(heading).to_owned();
+        settings.map(|setting| (heading(setting), setting.clone())).collect::<Vec<_>>()
+    };
+    let settings = [
+        group("Server", ServerArgs::augment_args(Command::new("server"))),
+        group("AWS Lambda", LambdaArgs::augment_args(Command::new("lambda"))),
+        group("RunPod", RunpodArgs::augment_args(Command::new("runpod"))),
+        group("Batch", BatchArgs::augment_args(Command::new("batch"))),
+        group("", Config::augment_args(Command::new("all"))),
+    ];
+    let (mut table, mut last, mut seen) = (String::new(), String::new(), BTreeSet::new());
+    for (heading, setting) in settings.into_iter().flatten() {
+        if !seen.insert(setting.get_env().unwrap().to_owned()) {
+            continue;
         }
-        writeln!(table, "{}", row(setting)).unwrap();
+        if heading != last {
+            write!(table, "\n### {heading}\n\n| variable | | default |\n|---|---|---|\n").unwrap();
+            last = heading;
+        }
+        writeln!(table, "{}", row(&setting)).unwrap();
     }
     table.push('\n');
     table

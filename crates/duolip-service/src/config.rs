@@ -4,6 +4,7 @@
 mod batch;
 mod delivery;
 mod lambda;
+mod runpod;
 mod secret;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use etcetera::BaseStrategy as _;
 pub use batch::BatchArgs;
 pub use delivery::DeliveryArgs;
 pub use lambda::{LambdaArgs, LambdaResponseMode, LambdaRuntimeArgs};
+pub use runpod::{RunpodArgs, RunpodConfigError};
 pub use secret::Secret;
 
 /// All that the engine is built from.
@@ -215,6 +217,9 @@ pub enum ConfigError {
     /// A line of `.env` is none of NAME=value. The line is not quoted: it may hold a secret.
     #[error(".env has a line that is not NAME=value; values with blanks need quotes")]
     DotEnvLine,
+    /// The settings of the RunPod worker do not fit together.
+    #[error(transparent)]
+    Runpod(#[from] RunpodConfigError),
     /// A wrong option or variable.
     #[error(transparent)]
     Arguments(#[from] clap::Error),

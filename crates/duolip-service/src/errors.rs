@@ -50,6 +50,13 @@ pub const fn retry_after_seconds(kind: ErrorKind) -> Option<u32> {
     }
 }
 
+/// Whether a RunPod worker should be replaced by a fresh one after this: its process or its GPU may
+/// not be what they were.
+#[must_use]
+pub const fn refreshes_worker(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Internal | ErrorKind::GpuOutOfMemory)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;

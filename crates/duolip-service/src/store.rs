@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duolip_delivery::{
-    FolderArtifactStore, FolderSettings, FolderStoreError, RunPodBucket, RunPodBucketError,
-    RunPodSource, S3ArtifactStore, S3Connection, S3Objects, S3Settings, S3SettingsError,
+    FolderArtifactStore, FolderSettings, FolderStoreError, RunPodBucketError, S3ArtifactStore,
+    S3Connection, S3Objects, S3Settings, S3SettingsError,
 };
 use duolip_pipeline::ErrorKind;
 use duolip_pipeline::deliver::ArtifactStore;
 use duolip_pipeline::error::Classify;
 
 use crate::config::DeliveryArgs;
+
+pub use duolip_delivery::{RunPodBucket, RunPodSource};
 
 /// Why there is no such store.
 #[derive(Debug, thiserror::Error)]
