@@ -19,7 +19,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh bench/*.sh models/training/*.sh
 
 export DEMO_TEXT ?= Здравствуйте! Меня зовут Анна, и я говорю то, что вы напишете. Губы смыкаются на буквах п, б и м, округляются на о и у. Эту речь рисуют две нейросети сразу: одна начинает, другая продолжает, а шва между ними не видно. And now a few words in English, just for fun. Спасибо за внимание!
 
-.PHONY: help setup build demo serve test lint bench demo-pair-table gallery
+.PHONY: help setup build demo serve test lint bench bench-gpu demo-pair-table gallery
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,11 @@ bench: ## peak memory for one and for ten minutes of speech
 	@scripts/setup.sh packages toolchain venv onnxruntime
 	cargo build --profile $(PROFILE) --package duolip-cli
 	bench/memory.sh $(BIN)/duolip
+
+# scripts/bench-gpu.sh says what belongs into the folder that DUOLIP_GPU_LIBRARIES names.
+bench-gpu: ## measure lip-sync and a render on a GPU
+	cargo build --profile release --package duolip-cli
+	scripts/bench-gpu.sh $(CARGO_TARGET_DIR)/release/duolip
 
 # The pair that is measured; the page is about the one in models/demo.
 PAIR ?= models/demo

@@ -3,9 +3,9 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use ort::ep::CUDA;
 use ort::ep::cuda::ConvAlgorithmSearch;
-use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::ep::{ArenaExtendStrategy, CUDA};
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
@@ -28,6 +28,23 @@ impl Device {
         };
         MemoryInfo::new(device, 0, AllocatorType::Device, MemoryType::Default)
     }
+
+    /// The host's memory, from which `session` on this device is fed and into which it gives:
+    /// pinned for CUDA, so that the GPU copies without the CPU's help.
+    pub(crate) fn host_memory(self, session: &Session) -> Allocator {
+        match self {
+            Self::Cpu => Allocator::default(),
+            Self::Cuda => pinned(session).unwrap_or_else(|error| {
+                tracing::warn!(%error, "no pinned memory is to be had; transfers are slower");
+                Allocator::default()
+            }),
+        }
+    }
+}
+
+fn pinned(session: &Session) -> Result<Allocator, ort::Error> {
+    let (device, kind) = (AllocationDevice::CUDA_PINNED, MemoryType::CPUInput);
+    Allocator::new(session, MemoryInfo::new(device, 0, AllocatorType::Device, kind)?)
 }
 
 /// Loads the graph in `file` onto `device`.
@@ -41,13 +58,29 @@ pub(crate) fn load(
     runtime: &OnnxRuntime,
 ) -> Result<Session, SessionError> {
     let load = |source| SessionError::Load { file: file.to_path_buf(), source };
-    let level = GraphOptimizationLevel::Level3;
-    let builder = configured(level, intra_threads, runtime).map_err(load)?;
-    let mut builder = match device {
-        Device::Cpu => builder,
-        Device::Cuda => on_cuda(builder).map_err(SessionError::Provider)?,
-    };
-    builder.commit_from_file(file).map_err(load)
+    let configured =
+        || configured(GraphOptimizationLevel::Level3, intra_threads, runtime).map_err(load);
+    match device {
+        Device::Cpu => configured()?.commit_from_file(file).map_err(load),
+        Device::Cuda => {
+            let cuda = || on_cuda(configured()?).map_err(SessionError::Provider);
+            let mut all_on_it =
+                cuda()?.with_disable_cpu_fallback().map_err(|error| load(error.into()))?;
+            match all_on_it.commit_from_file(file) {
+                // ONNX Runtime would give to the CPU, without a word, what CUDA has no kernel for.
+                Err(error) if is_cpu_fallback(error.message()) => {
+                    tracing::warn!(file = %file.display(), "a part of the graph runs on the CPU");
+                    cuda()?.commit_from_file(file).map_err(load)
+                }
+                loaded => loaded.map_err(load),
+            }
+        }
+    }
+}
+
+/// Whether ONNX Runtime's message says that the CPU would have to run a part of a graph.
+fn is_cpu_fallback(message: &str) -> bool {
+    message.contains("fallback to CPU EP has been explicitly disabled")
 }
 
 /// A session's settings on the CPU, for a graph that is still to come.
@@ -69,12 +102,35 @@ pub(crate) fn configured(
 /// the CPU's.
 fn on_cuda(builder: SessionBuilder) -> Result<SessionBuilder, ort::Error> {
     let cuda = CUDA::default()
-        // The exhaustive search times the kernels: which one wins differs from run to run.
+        // The exhaustive search times the kernels: which one wins differs from run to run. Either
+        // search is done once for each shape, and the warm-up has all shapes there are.
         .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
         // TF32 keeps 10 bits of each factor; a mouth's 8 would show it.
         .with_tf32(false)
+        // The shapes are few and fixed: memory that grows by powers of two would only be taken from
+        // the other model.
+        .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
         .build()
         // Without this the session runs on the CPU and does not say so.
         .error_on_failure();
     Ok(builder.with_deterministic_compute(true)?.with_execution_providers([cuda])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The library of the set-up script has no CUDA: every node falls back to the CPU.
+    #[test]
+    fn a_graph_that_would_run_on_the_cpu_in_part_is_known_by_onnx_runtimes_own_words() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let runtime = OnnxRuntime::load(&[root.join("../../target/onnxruntime")]).unwrap();
+        let level = GraphOptimizationLevel::Level3;
+        let builder = configured(level, NonZeroUsize::MIN, runtime).unwrap();
+        let file = root.join("tests/fixtures/blend.onnx");
+        let error = builder.with_disable_cpu_fallback().unwrap().commit_from_file(file);
+        let error = error.map(|_| "a session").unwrap_err();
+        assert!(is_cpu_fallback(error.message()), "{error}");
+        assert!(!is_cpu_fallback("CUDA failure 2: out of memory"));
+    }
 }

@@ -56,6 +56,12 @@ pub struct FaceTooLarge {
     pub limit_bytes: usize,
 }
 
+/// Whether both are the same face: known by its content, since two jobs may have prepared the same
+/// avatar.
+pub(crate) fn is_same(one: &Arc<FaceCrop>, other: &Arc<FaceCrop>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
 /// The features of the faces seen last.
 #[derive(Debug)]
 pub(crate) struct FeatureCache<T> {

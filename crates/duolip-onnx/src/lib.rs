@@ -20,6 +20,7 @@ pub mod provider;
 pub mod session;
 mod start;
 mod tensors;
+mod waiting;
 
 pub use features::{FaceTooLarge, FeatureUse};
 pub use graph::{Graph, GraphError, GraphSettings};

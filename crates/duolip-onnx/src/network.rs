@@ -8,17 +8,16 @@ mod whole;
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Instant;
 
 use duolip_pipeline::face::{FaceBox, FaceCrop};
-use duolip_pipeline::lipsync::{LipSyncError, Look, MouthBatch, Mouths};
+use duolip_pipeline::lipsync::{LipSyncError, Look};
 use duolip_pipeline::mel::WINDOW_VALUES;
 
 use crate::device::Device;
 use crate::features::FeatureCounters;
 use crate::library::OnnxRuntime;
 use crate::model::{GraphFiles, LipSyncModel, ModelError};
-use crate::owner::Painter;
+use crate::owner::{Painter, paint};
 use crate::session::{SessionError, SessionSettings};
 use crate::tensors::MOUTH_CHANNELS;
 use split::SplitNetwork;
@@ -33,6 +32,8 @@ pub(crate) struct Network {
     look: Look,
     graphs: Graphs,
     batch_size: usize,
+    /// Whether the graph takes no other batch size.
+    fixed: bool,
     /// Whether a short batch is filled up to `batch_size`.
     padded: bool,
     /// `[batch_size, 1, 80, 16]`: a short batch, filled up.
@@ -82,6 +83,7 @@ impl Network {
             look: model.look,
             graphs,
             batch_size: fixed_batch.unwrap_or(settings.batch_size.get()),
+            fixed: fixed_batch.is_some(),
             // A GPU's kernels are chosen by the whole shape: a frame in a short batch could come
             // out of another kernel than the same frame in a full one.
             padded: fixed_batch.is_some() || device == Device::Cuda,
@@ -121,13 +123,9 @@ impl Network {
         }
     }
 
-    /// How many mouths are painted at once.
-    pub(crate) fn batch_size(&self) -> usize {
-        self.batch_size
-    }
-
     /// Paints silence with the shapes that will be asked for: a full batch, and a single mouth
-    /// where short batches are not filled up. Nothing is kept of the face it is painted on.
+    /// where short batches are not filled up. Nothing is kept of the face it is painted on. A batch
+    /// for which there is no memory is halved here already.
     ///
     /// # Errors
     /// [`LipSyncError::OutOfMemory`], [`LipSyncError::Inference`].
@@ -136,8 +134,7 @@ impl Network {
         let face = Arc::new(FaceCrop { size, bgr: vec![127; size * size * MOUTH_CHANNELS] });
         let shortest = if self.padded { self.batch_size } else { 1 };
         for count in [self.batch_size, shortest] {
-            let mel_windows = vec![SILENCE; count * WINDOW_VALUES];
-            self.paint(&MouthBatch { mel_windows, face: Arc::clone(&face) }, &|| false)?;
+            paint(self.look, self, &face, &vec![SILENCE; count * WINDOW_VALUES])?;
         }
         if let Graphs::Split(split) = &mut self.graphs {
             split.forget_faces();
@@ -170,23 +167,30 @@ impl Network {
 }
 
 impl Painter for Network {
+    fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
     fn paint(
         &mut self,
-        batch: &MouthBatch,
-        cancelled: &dyn Fn() -> bool,
-    ) -> Result<Mouths, LipSyncError> {
-        let started = Instant::now();
-        let size = self.input_size();
-        let mut bgr = Vec::with_capacity(batch.count() * size * size * MOUTH_CHANNELS);
-        for windows in batch.mel_windows.chunks(self.batch_size * WINDOW_VALUES) {
-            if cancelled() {
-                return Err(LipSyncError::Cancelled);
-            }
-            let batch_size = windows.len() / WINDOW_VALUES;
-            self.run(&batch.face, windows, &mut bgr)
-                .map_err(|error| error.classified(self.look, batch_size))?;
+        face: &Arc<FaceCrop>,
+        windows: &[f32],
+        bgr: &mut Vec<u8>,
+    ) -> Result<(), LipSyncError> {
+        let count = windows.len() / WINDOW_VALUES;
+        self.run(face, windows, bgr).map_err(|error| error.classified(self.look, count))
+    }
+
+    fn shrink(&mut self, rows: usize) -> bool {
+        let tried = if self.padded { self.batch_size } else { rows };
+        if self.fixed || tried < 2 {
+            return false;
         }
-        Ok(Mouths { size, bgr, work: started.elapsed() })
+        self.batch_size = tried / 2;
+        if let Graphs::Split(split) = &mut self.graphs {
+            split.shrink(self.batch_size);
+        }
+        true
     }
 }
 
@@ -236,29 +240,4 @@ fn is_out_of_memory(message: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_that_ran_out_is_told_from_other_failures() {
-        let out_of_memory = [
-            "Non-zero status code returned while running Conv node. Name:'/0' Status Message: \
-             bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal Failed to allocate \
-             memory for requested buffer of size 18874368",
-            "CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc((void**)&p, size);",
-            "CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED ; GPU=0",
-            "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0",
-            "Exception during initialization: std::bad_alloc",
-        ];
-        for message in out_of_memory {
-            assert!(is_out_of_memory(message), "{message}");
-        }
-        let others = [
-            "CUDA failure 700: an illegal memory access was encountered ; GPU=0",
-            "indices element out of data bounds, idx=4 must be within the inclusive range [-1,0]",
-        ];
-        for message in others {
-            assert!(!is_out_of_memory(message), "{message}");
-        }
-    }
-}
+mod tests;

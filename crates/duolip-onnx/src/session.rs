@@ -5,6 +5,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,14 +19,11 @@ use tokio::sync::oneshot;
 use crate::features::{FaceTooLarge, FeatureCounters, FeatureUse};
 use crate::library::OnnxRuntime;
 use crate::model::{LipSyncModel, ModelError};
-use crate::owner::{Panicked, Request};
+use crate::owner::{Panicked, QUEUE_LENGTH};
 use crate::provider::{ExecutionProvider, ProviderInUse};
 use crate::start::own;
 use crate::tensors::MOUTH_CHANNELS;
-
-/// Batches that may wait: one is painted, the next are at hand, and a caller that is further ahead
-/// blocks.
-const QUEUE_LENGTH: usize = 2;
+use crate::waiting::Request;
 
 /// How a session is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +32,7 @@ pub struct SessionSettings {
     pub provider: ExecutionProvider,
     /// Threads that work on one batch on the CPU, the session's own among them.
     pub intra_threads: NonZeroUsize,
-    /// Mouths painted at once; a graph with a fixed batch size has its own.
+    /// Mouths painted at once, as long as memory allows; a graph with a fixed batch size has its own.
     pub batch_size: NonZeroUsize,
     /// What is done with the mouths: a split model must paint all that it takes of them.
     pub paste: Paste,
@@ -49,7 +47,7 @@ pub struct SessionFacts {
     pub provider: ProviderInUse,
     /// Width and height of the faces it takes, in pixels.
     pub input_size: usize,
-    /// Mouths painted at once.
+    /// Mouths painted at once, after the warm-up; [`LipSync::batch_size`] tells how many by now.
     pub batch_size: usize,
     /// The pixels of a mouth that are painted; around them it shows the face as it was given.
     pub painted: FaceBox,
@@ -71,6 +69,8 @@ pub struct LipSyncSession {
     look: Look,
     facts: SessionFacts,
     counters: Arc<FeatureCounters>,
+    /// Mouths painted at once by now.
+    batch_size: Arc<AtomicUsize>,
     /// `None` only while dropping.
     queue: Option<SyncSender<Request>>,
     thread: Option<JoinHandle<()>>,
@@ -93,14 +93,18 @@ impl LipSyncSession {
         let (started, start) = sync_channel(1);
         let counters = Arc::new(FeatureCounters::default());
         let counted = Arc::clone(&counters);
+        let batch_size = Arc::new(AtomicUsize::new(0));
+        let by_now = Arc::clone(&batch_size);
         let thread = std::thread::Builder::new()
             .name(format!("lipsync-{look}"))
-            .spawn(move || own(&model, &settings, runtime, &counted, &started, &requests))
+            .spawn(move || {
+                own(&model, &settings, runtime, &counted, &started, &requests, &by_now);
+            })
             .map_err(SessionError::Thread)?;
         match start.recv() {
             Ok(Ok(facts)) => {
                 let (queue, thread) = (Some(queue), Some(thread));
-                Ok(Self { look, facts, counters, queue, thread })
+                Ok(Self { look, facts, counters, batch_size, queue, thread })
             }
             Ok(Err(error)) => {
                 join(thread);
@@ -149,10 +153,10 @@ impl LipSync for LipSyncSession {
     }
 
     fn batch_size(&self) -> usize {
-        self.facts.batch_size
+        self.batch_size.load(Ordering::Relaxed)
     }
 
-    /// A batch of any count is taken, and split where it is larger than the batch size.
+    /// A batch of any count is taken; it is split, or painted together with others, as it comes.
     fn submit(&self, batch: MouthBatch) -> Result<PendingMouths, LipSyncError> {
         self.checked(&batch)?;
         let (answer, pending) = oneshot::channel();

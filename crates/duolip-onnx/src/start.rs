@@ -3,6 +3,7 @@
 //! Decides which execution provider a session runs on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
@@ -13,9 +14,10 @@ use crate::features::FeatureCounters;
 use crate::library::OnnxRuntime;
 use crate::model::LipSyncModel;
 use crate::network::Network;
-use crate::owner::{Request, serve};
+use crate::owner::{Painter as _, serve};
 use crate::provider::{ExecutionProvider, ProviderInUse};
 use crate::session::{SessionError, SessionFacts, SessionSettings};
+use crate::waiting::Request;
 
 /// The owner thread, from beginning to end.
 pub(crate) fn own(
@@ -25,6 +27,7 @@ pub(crate) fn own(
     counters: &Arc<FeatureCounters>,
     started: &SyncSender<Result<SessionFacts, SessionError>>,
     requests: &Receiver<Request>,
+    batch_size: &AtomicUsize,
 ) {
     match start(model, settings, runtime, counters) {
         Ok((mut network, facts)) => {
@@ -39,9 +42,10 @@ pub(crate) fn own(
                 warm_up_ms = facts.warm_up.as_millis(),
                 "lip-sync model warm"
             );
+            batch_size.store(facts.batch_size, Ordering::Relaxed);
             // When nobody waits for the session any more, the queue is closed as well.
             let _ = started.send(Ok(facts));
-            serve(model.look, &mut network, requests);
+            serve(model.look, &mut network, requests, batch_size);
         }
         Err(error) => {
             let _ = started.send(Err(error));

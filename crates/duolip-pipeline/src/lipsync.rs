@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -41,12 +42,28 @@ impl fmt::Display for Look {
     }
 }
 
-/// One inference's worth of work.
+/// What tells one job from another at a model that several share. Every ticket is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct JobTicket(u64);
+
+impl JobTicket {
+    /// The ticket of a job that begins.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "no two are equal, and a default would be")]
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What a job asks of a model at once.
 ///
 /// # Shape
 /// `mel_windows` is `[count, 80, 16]`, row-major, f32 in -4..=4; all windows share one face.
 #[derive(Debug, Clone)]
 pub struct MouthBatch {
+    /// Whose it is: a model is fair between jobs.
+    pub job: JobTicket,
     /// The mel windows of the frames, one after the other.
     pub mel_windows: Vec<f32>,
     /// The face to paint the mouths on.
@@ -72,7 +89,8 @@ pub struct Mouths {
     pub size: usize,
     /// All of them, one after the other.
     pub bgr: Vec<u8>,
-    /// How long the model worked on them, the time in its queue not counted.
+    /// How long the model worked on them: their share of the runs they were painted in, the time in
+    /// its queue not counted.
     pub work: Duration,
 }
 
@@ -81,6 +99,17 @@ impl Mouths {
     pub fn each(&self) -> std::slice::ChunksExact<'_, u8> {
         self.bgr.chunks_exact(self.size * self.size * 3)
     }
+}
+
+/// What a job does when a model has no memory left for even one mouth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnOutOfMemory {
+    /// It fails with kind `gpu_out_of_memory`: a video is the one that was planned, or there is none.
+    #[default]
+    Fail,
+    /// The chunk goes on with the job's other model, if it has one. From there on its mouths are not
+    /// those that were planned; the log and the statistics say so.
+    OtherModel,
 }
 
 /// Why no mouths were painted.
@@ -149,11 +178,12 @@ pub trait LipSync: Send + Sync {
     /// Width and height of the face crops it takes, in pixels: 96 for Wav2Lip.
     fn input_size(&self) -> usize;
 
-    /// How many mouths it paints best at once.
+    /// How many mouths it paints at once; fewer after it ran out of memory.
     fn batch_size(&self) -> usize;
 
     /// Queues `batch`; blocks while the queue is full. The answer comes through [`PendingMouths`],
-    /// so that the caller can compose one batch while the next is painted.
+    /// so that the caller can compose one batch while the next is painted. What several jobs ask
+    /// for at the same time may be painted together: no mouth depends on what it is painted with.
     ///
     /// # Errors
     /// [`LipSyncError::SessionEnded`], [`LipSyncError::WrongFaceSize`].

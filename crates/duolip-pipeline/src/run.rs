@@ -21,7 +21,7 @@ use crate::error::{Classify, ErrorKind, JobError, Stage};
 use crate::face::Avatar;
 use crate::folder::JobFolder;
 use crate::job::{Job, Limits, SpeechSource};
-use crate::lipsync::LipSync;
+use crate::lipsync::{LipSync, OnOutOfMemory};
 use crate::mel::{MelSpectrogram, mel_from_speech};
 use crate::observe::Observer;
 use crate::speech::{Speech, SpeechDecoder, SpeechSynthesizer};
@@ -44,6 +44,8 @@ pub struct Stages {
     pub work_dir: PathBuf,
     /// Threads that the encoders of one job share.
     pub encoder_threads: usize,
+    /// What a job does when a model has no memory left.
+    pub on_out_of_memory: OnOutOfMemory,
 }
 
 /// The people of one job: who is seen, who paints, who watches.
@@ -224,7 +226,7 @@ async fn render_chunks(
         frame_rate: plan.frame_rate,
         threads: (stages.encoder_threads / plan.chunks.len()).max(1),
     };
-    let painters = Painters::new(&cast.models);
+    let painters = Painters::new(&cast.models, stages.on_out_of_memory);
     let tasks = plan.chunks.iter().map(|chunk| {
         let render = ChunkRender {
             chunk: chunk.clone(),

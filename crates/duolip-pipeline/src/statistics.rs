@@ -11,8 +11,11 @@ use crate::units::{FrameRange, FrameRate};
 pub struct ChunkStatistics {
     /// Its place in the video.
     pub index: usize,
-    /// The model that painted it.
+    /// The model that was planned to paint it.
     pub look: Look,
+    /// The model that painted its last part, and the first frame of that, if the planned one ran out
+    /// of memory.
+    pub moved: Option<(Look, usize)>,
     /// Its frames.
     pub frames: FrameRange,
     /// From its first to its last work.
@@ -103,7 +106,10 @@ impl fmt::Display for Statistics {
                 ms(chunk.compose),
                 ms(chunk.encode),
             );
-            line(&format!("chunk {}", chunk.index), chunk.render, &note)?;
+            let moved = chunk.moved.map_or_else(String::new, |(look, frame)| {
+                format!("; {look} from frame {frame}: {} had no memory left", chunk.look)
+            });
+            line(&format!("chunk {}", chunk.index), chunk.render, &(note + &moved))?;
         }
         line("render", self.render, "all chunks, wall time")?;
         line("encode speech", self.encode_speech, "beside the chunks")?;

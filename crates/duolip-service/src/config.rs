@@ -17,7 +17,7 @@ use clap::Args;
 use duolip_onnx::ExecutionProvider;
 use duolip_pipeline::compose::Paste;
 use duolip_pipeline::job::Limits;
-use duolip_pipeline::lipsync::Look;
+use duolip_pipeline::lipsync::{Look, OnOutOfMemory};
 use etcetera::BaseStrategy as _;
 
 pub use batch::BatchArgs;
@@ -69,8 +69,13 @@ pub struct ModelArgs {
     #[arg(long, env = "DUOLIP_EXECUTION_PROVIDER", default_value_t, value_name = "NAME")]
     pub execution_provider: ExecutionProvider,
     /// Mouths painted at once
-    #[arg(long, env = "DUOLIP_BATCH_SIZE", default_value = "8", value_name = "MOUTHS")]
+    #[arg(long, env = "DUOLIP_BATCH_SIZE", default_value = "16", value_name = "MOUTHS")]
     pub batch_size: NonZeroUsize,
+    /// What a job does when a model has no memory left for even one mouth: fail, or other-model, to
+    /// go on with the other model if the request names both
+    #[arg(long, env = "DUOLIP_ON_OUT_OF_MEMORY", default_value = "fail", value_name = "WHAT",
+          value_parser = parse_on_out_of_memory)]
+    pub on_out_of_memory: OnOutOfMemory,
     /// CPU threads of one model [default: the cores, shared by the models]
     #[arg(long, env = "DUOLIP_INTRA_OP_THREADS", value_name = "THREADS")]
     pub intra_op_threads: Option<NonZeroUsize>,
@@ -117,6 +122,14 @@ fn parse_paste(text: &str) -> Result<Paste, String> {
         "feathered" => Ok(Paste::Feathered),
         "parity" => Ok(Paste::Parity),
         _ => Err("it is neither feathered nor parity".to_owned()),
+    }
+}
+
+fn parse_on_out_of_memory(text: &str) -> Result<OnOutOfMemory, String> {
+    match text {
+        "fail" => Ok(OnOutOfMemory::Fail),
+        "other-model" => Ok(OnOutOfMemory::OtherModel),
+        _ => Err("it is neither fail nor other-model".to_owned()),
     }
 }
 

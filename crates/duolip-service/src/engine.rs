@@ -148,6 +148,7 @@ impl Engine {
             muxer: Arc::new(FfmpegMuxer::new(ffmpeg)),
             work_dir: config.work_dir(),
             encoder_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            on_out_of_memory: config.models.on_out_of_memory,
         };
         let places = Semaphore::new(config.limits.max_jobs.into());
         Ok(Self {

@@ -10,6 +10,7 @@ mod avatar;
 pub mod compare;
 pub mod contract;
 mod encode;
+mod gate;
 mod gauge;
 mod hash;
 mod lipsync;
@@ -25,6 +26,7 @@ mod wav;
 
 pub use avatar::avatar;
 pub use encode::{FakeEncoder, SegmentTrouble, SpeechTrouble};
+pub use gate::Gate;
 pub use gauge::Gauge;
 pub use hash::frame_hash;
 pub use lipsync::{FakeLipSync, LipSyncTrouble, painted_mouth};

@@ -13,11 +13,12 @@ use duolip_pipeline::lipsync::{LipSync, LipSyncError, Look, MouthBatch, Mouths, 
 use duolip_pipeline::mel::WINDOW_VALUES;
 use tokio::sync::oneshot;
 
+use crate::gate::Gate;
 use crate::gauge::Gauge;
 use crate::ordered::OrderedFailure;
 
 /// Batches that may wait for the owner thread.
-const QUEUE_LENGTH: usize = 2;
+const QUEUE_LENGTH: usize = 1024;
 
 /// What goes wrong in one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +53,16 @@ struct Request {
     batch: MouthBatch,
     trouble: Option<LipSyncTrouble>,
     delay: Duration,
+    gate: Option<Gate>,
     answer: oneshot::Sender<Result<Mouths, LipSyncError>>,
 }
 
 impl Request {
     fn serve(self) {
         std::thread::sleep(self.delay);
+        if self.gate.is_some_and(|gate| !gate.pass()) {
+            return;
+        }
         let (look, batch_size) = (self.look, self.batch.count());
         let source = || Box::new(OrderedFailure::new("the network is tired"));
         let wanted = match self.trouble {
@@ -116,8 +121,10 @@ pub struct FakeLipSync {
     batch_size: usize,
     delay: Duration,
     trouble: Option<(Range<usize>, LipSyncTrouble)>,
+    numbered: AtomicUsize,
     submitted: AtomicUsize,
     unwritten: Option<Gauge>,
+    gate: Option<Gate>,
     owner: Option<Owner>,
 }
 
@@ -131,8 +138,10 @@ impl FakeLipSync {
             batch_size: 4,
             delay: Duration::ZERO,
             trouble: None,
+            numbered: AtomicUsize::new(0),
             submitted: AtomicUsize::new(0),
             unwritten: None,
+            gate: None,
             owner: None,
         }
     }
@@ -158,11 +167,18 @@ impl FakeLipSync {
         self
     }
 
-    /// Paints on a thread of its own behind a short queue, as a real session does.
+    /// Paints on a thread of its own behind a queue, as a real session does.
     #[must_use]
     pub fn on_its_own_thread(mut self) -> Self {
         self.owner = Some(Owner::start());
         self
+    }
+
+    /// Paints each batch when `gate` lets it, on a thread of its own.
+    #[must_use]
+    pub fn held_by(mut self, gate: &Gate) -> Self {
+        self.gate = Some(gate.clone());
+        self.on_its_own_thread()
     }
 
     /// Has `trouble` in its batch number `batch`, counted from 0 over all jobs, and in no other.
@@ -187,7 +203,7 @@ impl FakeLipSync {
         self
     }
 
-    /// How many batches it was given.
+    /// How many batches it has in its queue or behind it.
     #[must_use]
     pub fn submitted(&self) -> usize {
         self.submitted.load(Ordering::SeqCst)
@@ -215,7 +231,7 @@ impl LipSync for FakeLipSync {
                 actual: batch.face.size,
             });
         }
-        let number = self.submitted.fetch_add(1, Ordering::SeqCst);
+        let number = self.numbered.fetch_add(1, Ordering::SeqCst);
         let trouble = match &self.trouble {
             Some((batches, trouble)) if batches.contains(&number) => Some(*trouble),
             _ => None,
@@ -225,7 +241,8 @@ impl LipSync for FakeLipSync {
             unwritten.add(batch.count());
         }
         let (answer, pending) = oneshot::channel();
-        let request = Request { look: self.look, batch, trouble, delay: self.delay, answer };
+        let (look, delay, gate) = (self.look, self.delay, self.gate.clone());
+        let request = Request { look, batch, trouble, delay, gate, answer };
         match &self.owner {
             None => request.serve(),
             Some(owner) => owner
@@ -234,6 +251,7 @@ impl LipSync for FakeLipSync {
                 .and_then(|queue| queue.send(request).ok())
                 .ok_or(LipSyncError::SessionEnded { look: self.look })?,
         }
+        self.submitted.fetch_add(1, Ordering::SeqCst);
         Ok(PendingMouths::new(self.look, pending))
     }
 }

@@ -16,6 +16,7 @@ use duolip_pipeline::mel::{BANDS, WINDOW_STEPS};
 use duolip_service::config::Config;
 use duolip_service::import;
 
+use super::{processor, spread, wave};
 use crate::say;
 
 /// Channels of the face input.
@@ -161,22 +162,4 @@ fn contenders(
         });
     }
     Ok(contenders)
-}
-
-/// Values that repeat nowhere: their content does not matter, that they are no constants does.
-fn wave(count: usize, height: f32, middle: f32) -> Vec<f32> {
-    (0..count).map(|at| middle + height * (at as f32 * 0.37).sin()).collect()
-}
-
-/// Median, least and most.
-fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
-    values.sort_by(f64::total_cmp);
-    (values[values.len() / 2], values[0], values[values.len() - 1])
-}
-
-/// What the machine calls its processor.
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    name.map_or("unknown processor", |(_, name)| name).to_owned()
 }

@@ -1,8 +1,9 @@
 //! Split graphs: the features of a face computed once and kept on the device, and for every batch
 //! only what its mel windows need.
 //!
-//! Everything is bound and nothing copied per batch but mel windows in and mouths out. What is bound
-//! as an input must be bound anew after each change: a device has its own copy.
+//! Everything is bound and nothing copied per batch but mel windows in and mouths out, from and to
+//! pinned memory on CUDA. What is bound as an input must be bound anew after each change: a device
+//! has its own copy.
 
 use std::sync::Arc;
 
@@ -32,15 +33,19 @@ pub(super) struct SplitNetwork {
     bound_face: Option<Arc<FaceCrop>>,
     /// The batch whose mouths are bound; 0 for none.
     bound_rows: usize,
-    full: BatchBuffers,
+    batch_size: usize,
+    /// For `batch_size`.
+    full: Option<BatchBuffers>,
     /// For the last other batch size.
     short: Option<BatchBuffers>,
     features: FeatureCache<Vec<DynValue>>,
     memory: MemoryInfo<'static>,
+    /// Where the tensors of batches lie.
+    host: Allocator,
     counters: Arc<FeatureCounters>,
 }
 
-/// The tensors of one batch size, in the CPU's memory.
+/// The tensors of one batch size, in the host's memory.
 #[derive(Debug)]
 struct BatchBuffers {
     rows: usize,
@@ -49,14 +54,13 @@ struct BatchBuffers {
 }
 
 impl BatchBuffers {
-    fn new(rows: usize, painted: FaceBox) -> Result<Self, ort::Error> {
-        let allocator = Allocator::default();
+    fn new(rows: usize, painted: FaceBox, host: &Allocator) -> Result<Self, ort::Error> {
         let [channels, bands, steps] = MEL_SHAPE;
         let mouths = [rows, MOUTH_CHANNELS, painted.height(), painted.width()];
         Ok(Self {
             rows,
-            mel: Tensor::new(&allocator, [rows, channels, bands, steps])?,
-            mouths: Tensor::new(&allocator, mouths)?,
+            mel: Tensor::new(host, [rows, channels, bands, steps])?,
+            mouths: Tensor::new(host, mouths)?,
         })
     }
 }
@@ -83,10 +87,12 @@ impl SplitNetwork {
             binding: generator.create_binding().map_err(unusable)?,
             bound_face: None,
             bound_rows: 0,
-            full: BatchBuffers::new(settings.batch_size.get(), painted).map_err(unusable)?,
+            batch_size: settings.batch_size.get(),
+            full: None,
             short: None,
             features,
             memory: device.memory().map_err(unusable)?,
+            host: device.host_memory(&generator),
             counters,
             interface,
             encoder,
@@ -98,11 +104,23 @@ impl SplitNetwork {
         &self.interface
     }
 
-    /// Gives up the features of all faces.
+    /// Gives up the features of all faces, as if none had been seen.
     pub(super) fn forget_faces(&mut self) {
         self.unbind_face();
         self.features.clear();
         self.counters.reset();
+    }
+
+    /// Paints at most `batch_size` at once from now on, and gives back what memory it can: the
+    /// tensors of larger batches, and the features of all faces, which are computed again when they
+    /// are next seen.
+    pub(super) fn shrink(&mut self, batch_size: usize) {
+        self.unbind_face();
+        self.features.clear();
+        self.counters.keep(0);
+        self.batch_size = batch_size;
+        self.bound_rows = 0;
+        (self.full, self.short) = (None, None);
     }
 
     /// Runs the generator on `windows` and appends the first `count` mouths.
@@ -115,14 +133,10 @@ impl SplitNetwork {
     ) -> Result<(), RunError> {
         self.show(face)?;
         let (rows, painted) = (windows.len() / WINDOW_VALUES, self.interface.painted);
-        let buffers = if rows == self.full.rows {
-            &mut self.full
-        } else {
-            let fitting = self.short.take().filter(|short| short.rows == rows);
-            self.short.insert(match fitting {
-                Some(short) => short,
-                None => BatchBuffers::new(rows, painted)?,
-            })
+        let place = if rows == self.batch_size { &mut self.full } else { &mut self.short };
+        let buffers = match place.take().filter(|buffers| buffers.rows == rows) {
+            Some(fitting) => place.insert(fitting),
+            None => place.insert(BatchBuffers::new(rows, painted, &self.host)?),
         };
         if self.bound_rows != rows {
             self.bound_rows = 0;

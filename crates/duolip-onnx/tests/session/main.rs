@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
 
 mod graph;
+mod memory;
 mod split;
 
 use std::error::Error;
@@ -17,7 +18,7 @@ use duolip_onnx::{
 };
 use duolip_pipeline::compose::Paste;
 use duolip_pipeline::face::{FaceBox, FaceCrop};
-use duolip_pipeline::lipsync::{LipSync, LipSyncError, Look, MouthBatch};
+use duolip_pipeline::lipsync::{JobTicket, LipSync, LipSyncError, Look, MouthBatch};
 use duolip_pipeline::mel::WINDOW_VALUES;
 
 fn in_crate(path: &str) -> PathBuf {
@@ -57,9 +58,13 @@ fn windows(count: usize) -> Vec<f32> {
     (0..count * WINDOW_VALUES).map(|at| ((at * at / 7) as f32 * 0.37).sin() * 4.0).collect()
 }
 
+/// What a job of its own asks for.
+fn batch(mel_windows: Vec<f32>, face: &Arc<FaceCrop>) -> MouthBatch {
+    MouthBatch { job: JobTicket::new(), mel_windows, face: Arc::clone(face) }
+}
+
 fn paint(session: &LipSyncSession, mel_windows: Vec<f32>, face: &Arc<FaceCrop>) -> Vec<u8> {
-    let batch = MouthBatch { mel_windows, face: Arc::clone(face) };
-    session.submit(batch).unwrap().wait().unwrap().bgr
+    session.submit(batch(mel_windows, face)).unwrap().wait().unwrap().bgr
 }
 
 /// What the blending fixtures paint, worked out from their definition.
@@ -180,9 +185,8 @@ fn two_sessions_at_the_same_time_paint_what_each_paints_alone() {
     let (windows, face) = (windows(6), face(96));
     let (first, second) = (session("layers.onnx", 4), session("layers.onnx", 4));
     let alone = paint(&first, windows.clone(), &face);
-    let batch = || MouthBatch { mel_windows: windows.clone(), face: Arc::clone(&face) };
     let pending: Vec<_> = [&first, &second, &first, &second]
-        .map(|session| session.submit(batch()).unwrap())
+        .map(|session| session.submit(batch(windows.clone(), &face)).unwrap())
         .into_iter()
         .collect();
     for mouths in pending {
@@ -194,8 +198,8 @@ fn two_sessions_at_the_same_time_paint_what_each_paints_alone() {
 fn a_failed_run_is_an_error_and_the_next_one_succeeds() {
     let session = session("fails_when_loud.onnx", 1);
     let face = face(8);
-    let batch = MouthBatch { mel_windows: vec![4.0; WINDOW_VALUES], face: Arc::clone(&face) };
-    let error = session.submit(batch).unwrap().wait().unwrap_err();
+    let loud = batch(vec![4.0; WINDOW_VALUES], &face);
+    let error = session.submit(loud).unwrap().wait().unwrap_err();
     assert!(matches!(error, LipSyncError::Inference { look: Look::Gan, .. }), "{error:?}");
     assert!(chain(&error).contains("Gather"), "{}", chain(&error));
     let painted = paint(&session, vec![-4.0; WINDOW_VALUES], &face);
@@ -207,10 +211,7 @@ fn a_failed_run_is_an_error_and_the_next_one_succeeds() {
 fn a_face_of_another_size_and_a_cut_off_window_are_refused() {
     let session = session("blend.onnx", 2);
     let submit = |values, face: FaceCrop| {
-        session
-            .submit(MouthBatch { mel_windows: vec![0.0; values], face: Arc::new(face) })
-            .map(|_| ())
-            .unwrap_err()
+        session.submit(batch(vec![0.0; values], &Arc::new(face))).map(|_| ()).unwrap_err()
     };
     let error = submit(WINDOW_VALUES, (*face(96)).clone());
     assert!(matches!(error, LipSyncError::WrongFaceSize { expected: 8, actual: 96, .. }));
@@ -339,8 +340,7 @@ fn a_dropped_session_answers_what_was_queued_and_ends_its_thread() {
     let session = LipSyncSession::new(model, settings(2), runtime()).unwrap();
     assert!(thread_names().contains(&"lipsync-nogan".to_owned()));
     let (windows, face) = (windows(2), face(8));
-    let batch = MouthBatch { mel_windows: windows.clone(), face: Arc::clone(&face) };
-    let pending = session.submit(batch).unwrap();
+    let pending = session.submit(batch(windows.clone(), &face)).unwrap();
     drop(session);
     assert!(!thread_names().contains(&"lipsync-nogan".to_owned()));
     assert_eq!(pending.wait().unwrap().bgr, blended(&windows, &face));

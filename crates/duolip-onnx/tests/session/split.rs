@@ -12,19 +12,19 @@ use tempfile::TempDir;
 use super::*;
 
 /// What `blend_mouth.onnx` paints of 32 px.
-const BLEND: FaceBox = FaceBox { left: 2, top: 15, right: 29, bottom: 32 };
+pub(crate) const BLEND: FaceBox = FaceBox { left: 2, top: 15, right: 29, bottom: 32 };
 
 /// What `layers_mouth.onnx` paints of 96 px.
 const LAYERS: FaceBox = FaceBox { left: 12, top: 50, right: 84, bottom: 95 };
 
 /// Bytes of the features that `blend_face.onnx` gives: two of three channels, 17x27 pixels.
-const BLEND_FEATURES: usize = 2 * 3 * 17 * 27 * 4;
+pub(crate) const BLEND_FEATURES: usize = 2 * 3 * 17 * 27 * 4;
 
 /// A model folder made of fixtures.
-struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    fn new(face: &str, mouth: &str, painted: FaceBox, input_size: usize) -> Self {
+    pub(crate) fn new(face: &str, mouth: &str, painted: FaceBox, input_size: usize) -> Self {
         let folder = TempDir::new().unwrap();
         let hashed = |fixture: &str, name: &str| {
             let bytes = fs::read(in_crate("tests/fixtures").join(fixture)).unwrap();
@@ -56,7 +56,7 @@ impl Folder {
         self.0.path()
     }
 
-    fn start(&self, settings: SessionSettings) -> Result<LipSyncSession, SessionError> {
+    pub(crate) fn start(&self, settings: SessionSettings) -> Result<LipSyncSession, SessionError> {
         let model = LipSyncModel::open(self.path(), Look::Gan)?;
         LipSyncSession::new(model, settings, runtime())
     }
@@ -67,12 +67,12 @@ impl Folder {
 }
 
 /// Split models paint no more than the feathered paste takes.
-fn feathered(batch_size: usize) -> SessionSettings {
+pub(crate) fn feathered(batch_size: usize) -> SessionSettings {
     SessionSettings { paste: Paste::Feathered, ..settings(batch_size) }
 }
 
 /// `whole` inside `painted`, and around it the face: for each of the mouths.
-fn cut_out(whole: &[u8], face: &FaceCrop, painted: FaceBox) -> Vec<u8> {
+pub(crate) fn cut_out(whole: &[u8], face: &FaceCrop, painted: FaceBox) -> Vec<u8> {
     let mut mouths = Vec::new();
     for mouth in whole.chunks(face.bgr.len()) {
         for (at, (&painted_byte, &face_byte)) in mouth.iter().zip(&face.bgr).enumerate() {

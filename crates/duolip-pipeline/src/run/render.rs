@@ -14,7 +14,9 @@ use crate::encode::{Segment, SegmentSettings, SegmentWriter, VideoEncoder};
 use crate::error::{JobError, Stage};
 use crate::face::Avatar;
 use crate::folder::JobFolder;
-use crate::lipsync::{LipSync, LipSyncError, Look, MouthBatch, Mouths, PendingMouths};
+use crate::lipsync::{
+    JobTicket, LipSync, LipSyncError, Look, MouthBatch, Mouths, OnOutOfMemory, PendingMouths,
+};
 use crate::mel::{MelSpectrogram, WINDOW_VALUES};
 use crate::observe::Observer;
 use crate::picture::YuvFrame;
@@ -30,16 +32,28 @@ pub(super) type Rendered = (Segment, ChunkStatistics);
 
 /// The models of a job, found by look.
 #[derive(Clone)]
-pub(super) struct Painters(Vec<Arc<dyn LipSync>>);
+pub(super) struct Painters {
+    models: Vec<Arc<dyn LipSync>>,
+    job: JobTicket,
+    on_out_of_memory: OnOutOfMemory,
+}
 
 impl Painters {
-    pub(super) fn new(models: &[Arc<dyn LipSync>]) -> Self {
-        Self(models.to_vec())
+    pub(super) fn new(models: &[Arc<dyn LipSync>], on_out_of_memory: OnOutOfMemory) -> Self {
+        Self { models: models.to_vec(), job: JobTicket::new(), on_out_of_memory }
     }
 
     /// The plan deals chunks to the job's own models only, so the look is always there.
     fn of(&self, look: Look) -> Result<&Arc<dyn LipSync>, LipSyncError> {
-        self.0.iter().find(|model| model.look() == look).ok_or(LipSyncError::SessionEnded { look })
+        let mut models = self.models.iter();
+        models.find(|model| model.look() == look).ok_or(LipSyncError::SessionEnded { look })
+    }
+
+    /// Who paints on when `look` has given `error`, if that is allowed and there is another model.
+    fn instead_of(&self, look: Look, error: &LipSyncError) -> Option<&Arc<dyn LipSync>> {
+        let allowed = self.on_out_of_memory == OnOutOfMemory::OtherModel
+            && matches!(error, LipSyncError::OutOfMemory { .. });
+        self.models.iter().find(|model| allowed && model.look() != look)
     }
 }
 
@@ -74,12 +88,13 @@ impl ChunkRender {
             .encoder
             .begin_segment(self.chunk.index, &path, self.settings, &self.cancel)
             .map_err(JobError::at(Stage::Encode))?;
-        self.frames(writer.as_mut(), &mut times)?;
+        let moved = self.frames(writer.as_mut(), &mut times)?;
         let segment =
             clocked(&mut times.encode, || writer.finish()).map_err(JobError::at(Stage::Encode))?;
         let statistics = ChunkStatistics {
             index: self.chunk.index,
             look: self.chunk.look,
+            moved,
             frames: self.chunk.frames.clone(),
             render: started.elapsed(),
             lip_sync: times.lip_sync,
@@ -89,11 +104,18 @@ impl ChunkRender {
         Ok((segment, statistics))
     }
 
-    fn frames(&self, writer: &mut dyn SegmentWriter, times: &mut Times) -> Result<(), JobError> {
-        let painter = self.painters.of(self.chunk.look).map_err(JobError::at(Stage::LipSync))?;
+    /// Paints, composes and writes all frames; tells the model that painted the last of them, and
+    /// from which frame on, if it is not the planned one.
+    fn frames(
+        &self,
+        writer: &mut dyn SegmentWriter,
+        times: &mut Times,
+    ) -> Result<Option<(Look, usize)>, JobError> {
+        let mut painter =
+            self.painters.of(self.chunk.look).map_err(JobError::at(Stage::LipSync))?;
+        let mut moved = None;
         let mut fades = self.begin_fades()?;
-        let mut composer =
-            Composer::new(&self.avatar.base, &self.avatar.patch, painter.input_size());
+        let mut composer = self.composer(painter.input_size());
         let mut unasked = self.chunk.frames.clone();
         let mut asked: VecDeque<Asked> = VecDeque::new();
         loop {
@@ -103,23 +125,44 @@ impl ChunkRender {
                 unasked.start = end;
             }
             let Some(batch) = asked.pop_front() else {
-                return Ok(());
+                return Ok(moved);
             };
             let frames = batch.frames.clone();
-            let mouths = batch.wait().map_err(JobError::at(Stage::LipSync))?;
+            let mouths = match batch.wait() {
+                Ok(mouths) => mouths,
+                Err(error) => {
+                    let other = self.painters.instead_of(self.chunk.look, &error);
+                    let Some(other) = other.filter(|_| moved.is_none()) else {
+                        return Err(JobError::at(Stage::LipSync)(error));
+                    };
+                    let (to, first) = (other.look(), frames.start);
+                    tracing::warn!(%error, %to, frame = first, "the chunk moves to the other model");
+                    moved = Some((to, first));
+                    painter = other;
+                    composer = self.composer(painter.input_size());
+                    // What else was asked of the first model is given up.
+                    asked.clear();
+                    unasked.start = first;
+                    continue;
+                }
+            };
             times.lip_sync += mouths.work;
             for (frame, mouth) in frames.zip(mouths.each()) {
                 let mut buffer = clocked(&mut times.encode, || writer.buffer())
                     .map_err(JobError::at(Stage::Encode))?;
                 clocked(&mut times.compose, || composer.compose(mouth, &mut buffer));
                 for fade in &mut fades {
-                    fade.mix_into(frame, &mut buffer, &self.avatar, times)?;
+                    fade.mix_into(frame, &mut buffer, self, times)?;
                 }
                 self.observer.composed(self.chunk.index, frame, &buffer.planes);
                 clocked(&mut times.encode, || writer.write(buffer))
                     .map_err(JobError::at(Stage::Encode))?;
             }
         }
+    }
+
+    fn composer(&self, input_size: usize) -> Composer<'_> {
+        Composer::new(&self.avatar.base, &self.avatar.patch, input_size)
     }
 
     /// Asks the neighbours' models for the frames in which they are mixed in.
@@ -149,7 +192,7 @@ impl ChunkRender {
         for frame in frames.clone() {
             self.mel.append_window(frame, self.settings.frame_rate, &mut mel_windows);
         }
-        let batch = MouthBatch { mel_windows, face: Arc::clone(face) };
+        let batch = MouthBatch { job: self.painters.job, mel_windows, face: Arc::clone(face) };
         let pending = painter.submit(batch).map_err(at)?;
         Ok(Asked { frames, look: painter.look(), size: expected, pending })
     }
@@ -199,6 +242,8 @@ enum FadeMouths {
     /// Taken when first needed.
     Pending(Option<Asked>),
     Painted(Mouths),
+    /// The neighbour's model had no memory: the neighbour is painted by this chunk's model as well.
+    NotNeeded,
 }
 
 impl FadeRender {
@@ -207,7 +252,7 @@ impl FadeRender {
         &mut self,
         frame: usize,
         buffer: &mut YuvFrame,
-        avatar: &Avatar,
+        chunk: &ChunkRender,
         times: &mut Times,
     ) -> Result<(), JobError> {
         if !self.fade.frames.contains(&frame) {
@@ -217,16 +262,24 @@ impl FadeRender {
         if let FadeMouths::Pending(asked) = &mut self.mouths
             && let Some(asked) = asked.take()
         {
-            let painted = asked.wait().map_err(JobError::at(Stage::LipSync))?;
-            times.lip_sync += painted.work;
-            self.mouths = FadeMouths::Painted(painted);
+            self.mouths = match asked.wait() {
+                Ok(painted) => {
+                    times.lip_sync += painted.work;
+                    FadeMouths::Painted(painted)
+                }
+                Err(error) if chunk.painters.instead_of(self.fade.look, &error).is_some() => {
+                    tracing::warn!(%error, "no fade to the neighbour, which moves to this model");
+                    FadeMouths::NotNeeded
+                }
+                Err(error) => return Err(JobError::at(Stage::LipSync)(error)),
+            };
         }
         if let FadeMouths::Painted(mouths) = &self.mouths
             && let Some(mouth) = mouths.each().nth(place)
         {
             clocked(&mut times.compose, || {
                 let mut other = YuvFrame::new(buffer.width, buffer.height);
-                Composer::new(&avatar.base, &avatar.patch, mouths.size).compose(mouth, &mut other);
+                chunk.composer(mouths.size).compose(mouth, &mut other);
                 cross_fade(&mut buffer.planes, &other.planes, self.fade.shares[place]);
             });
         }

@@ -5,5 +5,7 @@
 mod failures;
 mod frames;
 mod leavings;
+mod memory;
+mod neighbours;
 mod reports;
 mod scene;

@@ -62,6 +62,7 @@ fn the_speed_up_is_the_chunks_work_over_their_wall_time() {
     let chunk = |index, work: Duration| ChunkStatistics {
         index,
         look: duolip_pipeline::lipsync::Look::Gan,
+        moved: None,
         frames: 0..25,
         render: Duration::from_secs(4),
         lip_sync: work / 2,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use duolip_pipeline::JobError;
 use duolip_pipeline::face::Avatar;
 use duolip_pipeline::job::{Job, JobRequest, Limits};
-use duolip_pipeline::lipsync::{LipSync, Look};
+use duolip_pipeline::lipsync::{LipSync, Look, OnOutOfMemory};
 use duolip_pipeline::run::{Cast, Stages, Video, run};
 use duolip_pipeline::units::FrameRate;
 use duolip_testkit::{
@@ -27,6 +27,7 @@ pub(crate) struct Scene {
     pub(crate) decoder: Arc<FakeDecoder>,
     pub(crate) muxer: Arc<FakeMuxer>,
     pub(crate) avatar: Arc<Avatar>,
+    pub(crate) on_out_of_memory: OnOutOfMemory,
     work_dir: TempDir,
 }
 
@@ -53,6 +54,7 @@ impl Scene {
             decoder: Arc::new(FakeDecoder::new(speech)),
             muxer: Arc::default(),
             avatar: Arc::new(avatar(FrameRate::DEFAULT, &[32])),
+            on_out_of_memory: OnOutOfMemory::default(),
             work_dir: tempfile::tempdir().unwrap(),
         }
     }
@@ -69,6 +71,12 @@ impl Scene {
 
     pub(crate) fn in_chunks(mut self, workers: i64) -> Self {
         self.request.num_workers = Some(workers);
+        self
+    }
+
+    /// Chunks may move to the other model.
+    pub(crate) fn moving_when_out_of_memory(mut self) -> Self {
+        self.on_out_of_memory = OnOutOfMemory::OtherModel;
         self
     }
 
@@ -113,6 +121,7 @@ impl Scene {
             muxer: Arc::clone(&self.muxer) as _,
             work_dir: self.work_dir().to_owned(),
             encoder_threads: 4,
+            on_out_of_memory: self.on_out_of_memory,
         }
     }
 

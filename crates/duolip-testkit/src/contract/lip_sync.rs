@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duolip_pipeline::face::FaceCrop;
-use duolip_pipeline::lipsync::{LipSync, LipSyncError, MouthBatch, PendingMouths};
+use duolip_pipeline::lipsync::{JobTicket, LipSync, LipSyncError, MouthBatch, PendingMouths};
 use duolip_pipeline::mel::{WINDOW_VALUES, mel_from_speech};
 use duolip_pipeline::units::FrameRate;
 
@@ -59,8 +59,11 @@ impl<'a> Suite<'a> {
 
     fn submit(&self, first: usize, count: usize) -> PendingMouths {
         let values = first * WINDOW_VALUES..(first + count) * WINDOW_VALUES;
-        let batch =
-            MouthBatch { mel_windows: self.windows[values].to_vec(), face: Arc::clone(self.face) };
+        let batch = MouthBatch {
+            job: JobTicket::new(),
+            mel_windows: self.windows[values].to_vec(),
+            face: Arc::clone(self.face),
+        };
         self.model.submit(batch).unwrap()
     }
 
@@ -132,6 +135,7 @@ impl<'a> Suite<'a> {
         let size = self.face.size + 1;
         let face = FaceCrop { size, bgr: vec![0; size * size * 3] };
         let batch = MouthBatch {
+            job: JobTicket::new(),
             mel_windows: self.windows[..WINDOW_VALUES].to_vec(),
             face: Arc::new(face),
         };
