@@ -15,5 +15,6 @@ mod lambda;
 mod load;
 mod media;
 mod runpod;
+mod seams;
 mod server;
 mod settings;

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 
 use duolip_child::Child;
 use duolip_pipeline::CancellationToken;
-use duolip_pipeline::encode::{EncodeError, Segment, SegmentSettings, SegmentWriter};
+use duolip_pipeline::encode::{EncodeError, Segment, SegmentWriter};
 use duolip_pipeline::picture::YuvFrame;
 
 use crate::encode::{child_error, encoder_error};
@@ -53,17 +53,19 @@ pub enum SegmentError {
 /// A running encoder and what feeds it.
 pub(crate) struct FfmpegSegment {
     segment: Segment,
-    settings: SegmentSettings,
+    frame_bytes: usize,
     cancel: CancellationToken,
     child: Option<Child>,
     composed: Option<SyncSender<YuvFrame>>,
     free: Receiver<YuvFrame>,
+    /// Buffers that were never composed in.
+    unused: Vec<YuvFrame>,
     feeder: Option<JoinHandle<io::Result<()>>>,
-    buffers_made: usize,
 }
 
 impl FfmpegSegment {
-    /// Starts `command`, which must read frames from its stdin and write the segment to `path`.
+    /// Starts `command`, which must read frames of `base`'s size from its stdin and write the
+    /// segment to `path`.
     ///
     /// # Errors
     /// [`EncodeError::Encoder`] when it does not start.
@@ -71,7 +73,7 @@ impl FfmpegSegment {
         command: &mut Command,
         index: usize,
         path: &Path,
-        settings: SegmentSettings,
+        base: &YuvFrame,
         cancel: &CancellationToken,
     ) -> Result<Self, EncodeError> {
         let mut child = Child::start(command).map_err(child_error)?;
@@ -81,13 +83,13 @@ impl FfmpegSegment {
         let feeder = std::thread::spawn(move || feed(pipe, &to_feed, &fed));
         Ok(Self {
             segment: Segment { index, path: PathBuf::from(path), frames: 0 },
-            settings,
+            frame_bytes: base.planes.len(),
             cancel: cancel.clone(),
             child: Some(child),
             composed: Some(composed),
             free,
+            unused: vec![base.clone(); BUFFERS],
             feeder: Some(feeder),
-            buffers_made: 0,
         })
     }
 
@@ -127,11 +129,10 @@ impl SegmentWriter for FfmpegSegment {
         match self.free.try_recv() {
             Ok(frame) => return Ok(frame),
             Err(TryRecvError::Disconnected) => return Err(self.failure()),
-            Err(TryRecvError::Empty) if self.buffers_made < BUFFERS => {
-                self.buffers_made += 1;
-                return Ok(YuvFrame::new(self.settings.width, self.settings.height));
-            }
             Err(TryRecvError::Empty) => {}
+        }
+        if let Some(frame) = self.unused.pop() {
+            return Ok(frame);
         }
         loop {
             match self.free.recv_timeout(POLL) {
@@ -143,7 +144,7 @@ impl SegmentWriter for FfmpegSegment {
     }
 
     fn write(&mut self, frame: YuvFrame) -> Result<(), EncodeError> {
-        let (frame_bytes, got_bytes) = (frame_bytes(self.settings), frame.planes.len());
+        let (frame_bytes, got_bytes) = (self.frame_bytes, frame.planes.len());
         if got_bytes != frame_bytes {
             return Err(encoder_error(SegmentError::FrameSize { got_bytes, frame_bytes }));
         }
@@ -192,11 +193,6 @@ impl Drop for FfmpegSegment {
             let _ = feeder.join();
         }
     }
-}
-
-/// Bytes of one yuv420p frame.
-fn frame_bytes(settings: SegmentSettings) -> usize {
-    settings.width * settings.height * 3 / 2
 }
 
 /// Writes composed frames to the encoder and hands their buffers back, until the last one.

@@ -16,7 +16,7 @@ use duolip_pipeline::speech::Speech;
 use duolip_pipeline::units::SampleRate;
 
 use crate::encode::{child_error, encoder_error};
-use crate::program::{Ffmpeg, MOVIE_TIMESCALE, file_url};
+use crate::program::{AS_SAID, Ffmpeg, MOVIE_TIMESCALE, file_url};
 
 /// The sample rates that AAC has and every player plays, in Hz.
 const AAC_RATES_HZ: [u32; 9] =
@@ -27,6 +27,10 @@ const OTHER_RATES: SampleRate = SampleRate::new(48_000).unwrap();
 
 /// Four bits a sample are transparent for one voice; more than this is never needed.
 const MOST_BITS_PER_SECOND: u32 = 128_000;
+
+/// How ffmpeg's encoder looks for the scale of each band. Its own choice, `twoloop`, takes six
+/// times as long, and at four bits a sample is further from the speech in every band.
+const AAC_CODER: &str = "fast";
 
 /// Samples converted to bytes at once.
 const BLOCK: usize = 16_384;
@@ -68,8 +72,9 @@ fn command(ffmpeg: &Ffmpeg, rate: SampleRate, path: &Path) -> Command {
     let bits_per_second = (4 * hz).min(MOST_BITS_PER_SECOND);
     let mut command = ffmpeg.command();
     command
+        .args(AS_SAID)
         .args(["-f", "f32le", "-ar", &hz.to_string(), "-ac", "1", "-i", "pipe:0"])
-        .args(["-c:a", "aac", "-b:a", &bits_per_second.to_string()])
+        .args(["-c:a", "aac", "-aac_coder", AAC_CODER, "-b:a", &bits_per_second.to_string()])
         .args(["-movie_timescale", MOVIE_TIMESCALE])
         .args(["-flags", "+bitexact", "-fflags", "+bitexact", "-f", "mp4"])
         .arg(file_url(path))

@@ -63,7 +63,12 @@ pub(crate) fn probed(path: &Path, options: &[&str]) -> Value {
 
 pub(crate) fn settings(frame_rate: &str) -> SegmentSettings {
     let frame_rate: FrameRate = frame_rate.parse().unwrap();
-    SegmentSettings { width: 64, height: 48, frame_rate, threads: 1 }
+    SegmentSettings { frame_rate, threads: 1 }
+}
+
+/// The base frame of every segment here.
+pub(crate) fn base() -> YuvFrame {
+    YuvFrame::new(64, 48)
 }
 
 /// Paints a picture that tells frame `number` apart: its luma.

@@ -3,6 +3,7 @@
 //! The mouth is resized into the face rectangle, blended with the photo and converted to YUV
 //! there; every other pixel is the base frame's. Pure; knows nothing of encoders.
 
+mod composer;
 mod enlarge;
 mod resize;
 mod yuv;
@@ -10,10 +11,10 @@ mod yuv;
 use serde::{Deserialize, Serialize};
 
 use crate::face::{FaceBox, FaceCrop};
-use crate::picture::{Picture, YuvFrame};
-use enlarge::Enlarger;
+use crate::picture::Picture;
 use resize::Resizer;
 
+pub use composer::Composer;
 pub use yuv::yuv_from_rgb;
 
 /// How the painted mouth comes into the frame.
@@ -126,6 +127,12 @@ impl MouthPatch {
             paste,
         }
     }
+
+    /// The rectangle that is painted, with even edges: everything outside of it is the base frame's.
+    #[must_use]
+    pub fn painted(&self) -> FaceBox {
+        self.painted
+    }
 }
 
 /// The mask at the centre of pixel (x, y): 255 in the middle, 0 outside.
@@ -175,105 +182,6 @@ pub fn crop_face(photo: &Picture, face_box: FaceBox, size: usize) -> FaceCrop {
     let mut bgr = vec![0; size * size * 3];
     resizer.resize(&crop, &mut bgr);
     FaceCrop { size, bgr }
-}
-
-/// Mixes `other` into `values`: 0 leaves them, 1 replaces them.
-pub fn cross_fade(values: &mut [u8], other: &[u8], share: f32) {
-    for (value, &other) in values.iter_mut().zip(other) {
-        let mixed = f32::from(*value) * (1.0 - share) + f32::from(other) * share;
-        *value = mixed.round() as u8;
-    }
-}
-
-/// Resizes a mouth to the size of the face.
-#[derive(Debug)]
-enum Scaler {
-    /// As Wav2Lip does.
-    Bilinear(Resizer),
-    /// Crisper.
-    Cubic(Enlarger),
-}
-
-impl Scaler {
-    fn resize(&mut self, mouth: &[u8], target: &mut [u8]) {
-        match self {
-            Self::Bilinear(resizer) => resizer.resize(mouth, target),
-            Self::Cubic(enlarger) => enlarger.resize(mouth, target),
-        }
-    }
-}
-
-/// Pastes mouths into frames of one avatar, with its own scratch memory: one for each chunk.
-#[derive(Debug)]
-pub struct Composer<'a> {
-    base: &'a YuvFrame,
-    patch: &'a MouthPatch,
-    scaler: Scaler,
-    /// The mouth inside the painted rectangle, BGR.
-    mouth: Vec<u8>,
-    /// The blended painted rectangle, RGB.
-    blended: Picture,
-}
-
-impl<'a> Composer<'a> {
-    /// A composer for mouths of `size` pixels on frames like `base`.
-    #[must_use]
-    pub fn new(base: &'a YuvFrame, patch: &'a MouthPatch, size: usize) -> Self {
-        let (face, painted) = (patch.face_box, patch.painted);
-        let within = FaceBox {
-            left: painted.left.max(face.left) - face.left,
-            top: painted.top.max(face.top) - face.top,
-            right: painted.right.min(face.right) - face.left,
-            bottom: painted.bottom.min(face.bottom) - face.top,
-        };
-        Self {
-            base,
-            patch,
-            scaler: match patch.paste {
-                Paste::Parity => {
-                    Scaler::Bilinear(Resizer::new(size, size, face.width(), face.height(), within))
-                }
-                Paste::Feathered => {
-                    Scaler::Cubic(Enlarger::new(size, size, face.width(), face.height(), within))
-                }
-            },
-            mouth: vec![0; within.width() * within.height() * 3],
-            blended: Picture::new(painted.width(), painted.height()),
-        }
-    }
-
-    /// Composes one frame: `mouth` is `[size, size, 3]`, BGR. Every byte of `frame` is written.
-    ///
-    /// # Panics
-    /// When `frame` has not the base frame's size.
-    pub fn compose(&mut self, mouth: &[u8], frame: &mut YuvFrame) {
-        frame.planes.copy_from_slice(&self.base.planes);
-        self.blend(mouth);
-        yuv::paint(&self.blended, self.patch.painted.left, self.patch.painted.top, frame);
-    }
-
-    fn blend(&mut self, mouth: &[u8]) {
-        self.scaler.resize(mouth, &mut self.mouth);
-        let (face, painted) = (self.patch.face_box, self.patch.painted);
-        self.blended.rgb.copy_from_slice(&self.patch.photo);
-        let columns = painted.left.max(face.left)..painted.right.min(face.right);
-        let rows = painted.top.max(face.top)..painted.bottom.min(face.bottom);
-        for (y, mouths) in rows.zip(self.mouth.chunks_exact(columns.len() * 3)) {
-            let first = (y - painted.top) * painted.width() + columns.start - painted.left;
-            let pixels = first..first + columns.len();
-            let shares = &self.patch.shares[pixels.clone()];
-            let blended = &mut self.blended.rgb[pixels.start * 3..pixels.end * 3];
-            for ((pixel, bgr), &share) in
-                blended.as_chunks_mut::<3>().0.iter_mut().zip(mouths.as_chunks::<3>().0).zip(shares)
-            {
-                let share = u32::from(share);
-                for (value, &mouth) in pixel.iter_mut().zip(bgr.iter().rev()) {
-                    let mixed = u32::from(*value) * (255 - share) + u32::from(mouth) * share;
-                    *value = ((mixed + 127) / 255) as u8;
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -12,10 +12,6 @@ use crate::units::FrameRate;
 /// without re-encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentSettings {
-    /// Width in pixels, even.
-    pub width: usize,
-    /// Height in pixels, even.
-    pub height: usize,
     /// Constant.
     pub frame_rate: FrameRate,
     /// Threads for one encoder.
@@ -63,7 +59,8 @@ impl Classify for EncodeError {
 
 /// Encodes video segments and the speech.
 pub trait VideoEncoder: Send + Sync {
-    /// Starts the encoder of chunk `index`, which will write to `path`.
+    /// Starts the encoder of chunk `index`, which will write to `path`. Its frames are as large as
+    /// `base`, and its buffers are copies of it.
     ///
     /// # Errors
     /// [`EncodeError::Encoder`] when it cannot be started.
@@ -71,6 +68,7 @@ pub trait VideoEncoder: Send + Sync {
         &self,
         index: usize,
         path: &Path,
+        base: &YuvFrame,
         settings: SegmentSettings,
         cancel: &CancellationToken,
     ) -> Result<Box<dyn SegmentWriter>, EncodeError>;
@@ -94,7 +92,8 @@ pub trait VideoEncoder: Send + Sync {
 ///
 /// Dropping it unfinished ends the encoder at once.
 pub trait SegmentWriter: Send {
-    /// A frame buffer to compose the next frame in; its content is whatever an earlier frame left.
+    /// A frame buffer to compose the next frame in: the segment's base frame, with whatever has
+    /// been composed into it before. So what never changes need not be written again.
     /// Blocks until the encoder has given one back: this bounds the memory of a segment.
     ///
     /// # Errors

@@ -42,6 +42,16 @@ impl FaceBox {
         self.bottom - self.top
     }
 
+    /// The box, counted from the corner of `other`, in which it lies.
+    pub(crate) fn seen_from(self, other: Self) -> Self {
+        Self {
+            left: self.left - other.left,
+            top: self.top - other.top,
+            right: self.right - other.left,
+            bottom: self.bottom - other.top,
+        }
+    }
+
     /// The box, widened by `pads` and cut off at the edges of a `width` x `height` picture.
     ///
     /// # Source

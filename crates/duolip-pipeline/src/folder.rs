@@ -1,7 +1,7 @@
 //! The job folder: every temporary file of one job lies here, and it disappears with the job.
 //!
-//! A process that is killed cannot remove its folders. Each folder holds a lock file that is locked as
-//! long as its process lives, so that the next process can tell what is left over: [`sweep`].
+//! A process that is killed cannot remove its folders. Each folder is locked as long as its process
+//! lives, so that the next process can tell what is left over: [`sweep`].
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ impl Classify for FolderError {
 #[derive(Debug, Clone)]
 pub struct JobFolder(Arc<Locked>);
 
-/// A folder and the lock in it, which ends before the folder does.
+/// A folder, and itself opened and locked.
 #[derive(Debug)]
 struct Locked {
     _lock: File,
@@ -43,9 +43,6 @@ const PREFIX: &str = "duolip-job-";
 /// How long a folder is left alone: nobody takes longer from making one to locking it.
 const YOUNG: Duration = Duration::from_mins(1);
 
-/// The lock file in a job folder.
-const LOCK: &str = "lock";
-
 impl JobFolder {
     /// A new folder inside `parent`.
     ///
@@ -54,7 +51,7 @@ impl JobFolder {
     pub fn create_in(parent: &Path) -> Result<Self, FolderError> {
         let create = || {
             let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
-            let lock = File::create(folder.path().join(LOCK))?;
+            let lock = File::open(folder.path())?;
             lock.lock()?;
             Ok(Self(Arc::new(Locked { _lock: lock, folder })))
         };
@@ -87,8 +84,8 @@ pub fn sweep(parent: &Path) -> std::io::Result<usize> {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
             continue;
         }
-        // A folder that is young, or has no lock file, may be in the making.
-        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+        let Ok(lock) = File::open(entry.path()) else { continue };
+        // One that is young may be in the making.
         let age = lock.metadata().and_then(|file| file.modified()).map(|time| time.elapsed());
         if !matches!(age, Ok(Ok(age)) if age >= YOUNG) {
             continue;
@@ -111,13 +108,15 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let living = JobFolder::create_in(parent.path()).unwrap();
         std::fs::write(living.file("segment-00.mp4"), "frames").unwrap();
-        // What a killed process leaves: a folder, files, and a lock that nobody holds.
+        // What a killed process leaves: a folder with files, and nobody who holds it.
         let left = parent.path().join("duolip-job-left");
         std::fs::create_dir(&left).unwrap();
-        let lock = File::create(left.join(LOCK)).unwrap();
-        assert_eq!(sweep(parent.path()).unwrap(), 0, "it may be in the making");
-        lock.set_modified(SystemTime::now() - 2 * YOUNG).unwrap();
         std::fs::write(left.join("video.mp4"), "frames").unwrap();
+        assert_eq!(sweep(parent.path()).unwrap(), 0, "it may be in the making");
+        let long_ago = SystemTime::now() - 2 * YOUNG;
+        for folder in [&left, living.path()] {
+            File::open(folder).unwrap().set_modified(long_ago).unwrap();
+        }
         let other = parent.path().join("somebody-elses");
         std::fs::create_dir(&other).unwrap();
 

@@ -61,4 +61,34 @@ impl YuvFrame {
         );
         Self { width, height, planes: vec![0; width * height * 3 / 2] }
     }
+
+    /// Calls `write` with each row of each plane of `part` and with the values of this frame that
+    /// it lies over when its corner is at (left, top), which are even: the frame's first.
+    ///
+    /// # Panics
+    /// When `part` does not lie inside the frame.
+    pub fn write_part(
+        &mut self,
+        part: &Self,
+        left: usize,
+        top: usize,
+        mut write: impl FnMut(&mut [u8], &[u8]),
+    ) {
+        let fits = left + part.width <= self.width && top + part.height <= self.height;
+        assert!(fits, "{}x{} at ({left}, {top}) sticks out", part.width, part.height);
+        let mut plane = |whole: &mut [u8], part_values: &[u8], reduction: usize| {
+            let (width, length) = (self.width / reduction, part.width / reduction);
+            let rows = whole.chunks_exact_mut(width).skip(top / reduction);
+            for (row, values) in rows.zip(part_values.chunks_exact(length)) {
+                write(&mut row[left / reduction..][..length], values);
+            }
+        };
+        let (luma, chroma) = self.planes.split_at_mut(self.width * self.height);
+        let (blue, red) = chroma.split_at_mut(chroma.len() / 2);
+        let (part_luma, part_chroma) = part.planes.split_at(part.width * part.height);
+        let (part_blue, part_red) = part_chroma.split_at(part_chroma.len() / 2);
+        plane(luma, part_luma, 1);
+        plane(blue, part_blue, 2);
+        plane(red, part_red, 2);
+    }
 }

@@ -145,6 +145,9 @@ pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobErro
     Ok(Video { path, folder, statistics })
 }
 
+/// The most threads of one encoder: beyond, they wait for each other's rows.
+const MOST_THREADS: usize = 8;
+
 /// The encoded speech in the job folder.
 const SPEECH_FILE: &str = "speech.m4a";
 
@@ -221,10 +224,8 @@ async fn render_chunks(
 ) -> (Vec<Result<render::Rendered, JobError>>, Duration) {
     let started = Instant::now();
     let settings = SegmentSettings {
-        width: cast.avatar.base.width,
-        height: cast.avatar.base.height,
         frame_rate: plan.frame_rate,
-        threads: (stages.encoder_threads / plan.chunks.len()).max(1),
+        threads: (stages.encoder_threads / plan.chunks.len()).clamp(1, MOST_THREADS),
     };
     let painters = Painters::new(&cast.models, stages.on_out_of_memory);
     let tasks = plan.chunks.iter().map(|chunk| {

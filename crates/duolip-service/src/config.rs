@@ -47,6 +47,9 @@ pub struct Config {
     /// Limits.
     #[command(flatten, next_help_heading = "Limits")]
     pub limits: LimitArgs,
+    /// The processor.
+    #[command(flatten, next_help_heading = "Processor")]
+    pub processor: ProcessorArgs,
     /// Folders.
     #[command(flatten, next_help_heading = "Folders")]
     pub folders: FolderArgs,
@@ -139,13 +142,13 @@ pub struct VideoArgs {
     /// The ffmpeg program
     #[arg(long, env = "DUOLIP_FFMPEG", default_value = "ffmpeg", value_name = "PROGRAM")]
     pub ffmpeg: PathBuf,
-    /// x264's preset
-    #[arg(long, env = "DUOLIP_X264_PRESET", default_value = "veryfast", value_name = "PRESET",
-          value_parser = ["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow",
+    /// x264's preset, or still: quick, for a moving mouth on a still picture
+    #[arg(long, env = "DUOLIP_X264_PRESET", default_value = "still", value_name = "PRESET",
+          value_parser = ["still", "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow",
                           "slower", "veryslow"])]
     pub x264_preset: String,
     /// x264's constant rate factor, 0 to 51; lower is better and larger
-    #[arg(long, env = "DUOLIP_X264_CRF", default_value_t = 18, value_name = "CRF",
+    #[arg(long, env = "DUOLIP_X264_CRF", default_value_t = 22, value_name = "CRF",
           value_parser = clap::value_parser!(u8).range(0..=51))]
     pub x264_crf: u8,
 }
@@ -172,6 +175,14 @@ pub struct LimitArgs {
     #[arg(long, env = "DUOLIP_DEADLINE_SECONDS", default_value_t = 1800, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub deadline_seconds: u32,
+}
+
+/// The processor.
+#[derive(Debug, Clone, Args)]
+pub struct ProcessorArgs {
+    /// CPU threads that models and encoders share [default: the cores]
+    #[arg(long, env = "DUOLIP_THREADS", value_name = "THREADS")]
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// Where files lie.
@@ -318,6 +329,13 @@ impl Config {
             audio_bytes: usize::from(self.limits.max_audio_mib) << 20,
             speech_seconds: self.limits.max_speech_seconds,
         }
+    }
+
+    /// The CPU threads that models and encoders share.
+    #[must_use]
+    pub fn threads(&self) -> NonZeroUsize {
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.processor.threads.unwrap_or_else(cores)
     }
 
     /// How long a job may take.

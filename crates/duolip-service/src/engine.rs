@@ -1,5 +1,6 @@
 //! The engine: the composition root. The only place that names concrete adapters.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use duolip_avatar::{AvatarCache, AvatarPreparer, AvatarRegistry, RustfaceDetector};
@@ -25,6 +26,7 @@ use crate::config::Config;
 use crate::errors::outside;
 use crate::models::SessionPair;
 use crate::store::{self, StoreError};
+use crate::threads::ThreadBudget;
 
 /// Everything warm, ready to render jobs.
 pub struct Engine {
@@ -147,7 +149,7 @@ impl Engine {
             encoder: Arc::new(FfmpegEncoder::new(ffmpeg.clone(), x264)),
             muxer: Arc::new(FfmpegMuxer::new(ffmpeg)),
             work_dir: config.work_dir(),
-            encoder_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            encoder_threads: encoder_threads(&config, &models).get(),
             on_out_of_memory: config.models.on_out_of_memory,
         };
         let places = Semaphore::new(config.limits.max_jobs.into());
@@ -317,6 +319,15 @@ impl Failure {
             _ => tracing::warn!(code, %stage, job, cause = self.error.chain(), "job not done"),
         }
     }
+}
+
+/// The encoders' part of the thread budget, which is logged as a whole.
+fn encoder_threads(config: &Config, models: &SessionPair) -> NonZeroUsize {
+    let (threads, on_gpu) = (config.threads(), models.on_gpu());
+    let budget = ThreadBudget::new(threads, models.loaded().len(), on_gpu);
+    let each_model = config.models.intra_op_threads.unwrap_or(budget.each_model);
+    tracing::info!(threads, on_gpu, each_model, encoders = budget.encoders, "thread budget");
+    budget.encoders
 }
 
 fn synthesizer(config: &Config) -> (Arc<dyn SpeechSynthesizer>, Result<String, String>) {

@@ -17,3 +17,4 @@ pub mod router;
 pub mod serve;
 pub mod service;
 pub mod store;
+pub mod threads;

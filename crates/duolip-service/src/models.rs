@@ -1,11 +1,11 @@
 //! The session pair: which lip-sync models are loaded, and why the others are not.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duolip_onnx::{
-    LibraryError, LipSyncModel, LipSyncSession, OnnxRuntime, SessionError, SessionSettings,
+    LibraryError, LipSyncModel, LipSyncSession, OnnxRuntime, ProviderInUse, SessionError,
+    SessionSettings,
 };
 use duolip_pipeline::error::{Classify, chain};
 use duolip_pipeline::lipsync::{LipSync, Look};
@@ -13,6 +13,7 @@ use duolip_pipeline::{CancellationToken, ErrorKind, JobError, Stage};
 
 use crate::config::Config;
 use crate::import::{self, ImportError, ImportOptions, Terms};
+use crate::threads::ThreadBudget;
 
 /// Why a model is not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +78,7 @@ impl SessionPair {
             intra_threads: config
                 .models
                 .intra_op_threads
-                .unwrap_or_else(|| threads_for_each_of(wanted.len())),
+                .unwrap_or(ThreadBudget::new(config.threads(), wanted.len(), false).each_model),
             paste: config.avatars.paste,
             feature_limit_bytes: usize::from(config.models.feature_cache_mib) << 20,
         };
@@ -124,6 +125,13 @@ impl SessionPair {
         self.slots.iter().filter(|slot| slot.session.is_ok()).map(|slot| slot.look).collect()
     }
 
+    /// Whether a loaded model runs on a GPU.
+    #[must_use]
+    pub fn on_gpu(&self) -> bool {
+        let mut sessions = self.slots.iter().filter_map(|slot| slot.session.as_ref().ok());
+        sessions.any(|session| session.facts().provider == ProviderInUse::Cuda)
+    }
+
     /// The input sizes of the loaded models.
     #[must_use]
     pub fn input_sizes(&self) -> Vec<usize> {
@@ -167,10 +175,4 @@ fn model_at(
         return Ok(import::cached(path, &cache, look, &options, runtime, stopped)?);
     }
     Ok(LipSyncModel::open(path, look).map_err(SessionError::from)?)
-}
-
-/// The cores, shared by the models that run at the same time.
-fn threads_for_each_of(models: usize) -> NonZeroUsize {
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    NonZeroUsize::new(cores / models.max(1)).unwrap_or(NonZeroUsize::MIN)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use duolip_pipeline::CancellationToken;
 use duolip_pipeline::encode::{EncodeError, SegmentSettings, SegmentWriter, VideoEncoder};
+use duolip_pipeline::picture::YuvFrame;
 use duolip_pipeline::speech::Speech;
 
 use crate::gauge::Gauge;
@@ -175,7 +176,8 @@ impl VideoEncoder for FakeEncoder {
         &self,
         index: usize,
         path: &Path,
-        settings: SegmentSettings,
+        base: &YuvFrame,
+        _settings: SegmentSettings,
         cancel: &CancellationToken,
     ) -> Result<Box<dyn SegmentWriter>, EncodeError> {
         if self.orders.segment(index) == Some(SegmentTrouble::DoesNotStart) {
@@ -184,7 +186,7 @@ impl VideoEncoder for FakeEncoder {
         let segment = FakeSegment::create(
             index,
             path,
-            settings,
+            base,
             cancel,
             self.orders.clone(),
             Arc::clone(&self.progress),

@@ -18,6 +18,7 @@ mod mux;
 mod observe;
 mod ordered;
 pub mod s3;
+pub mod seam;
 mod segment;
 mod signal;
 mod speech;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use duolip_pipeline::CancellationToken;
-use duolip_pipeline::encode::{EncodeError, Segment, SegmentSettings, SegmentWriter};
+use duolip_pipeline::encode::{EncodeError, Segment, SegmentWriter};
 use duolip_pipeline::picture::YuvFrame;
 
 use crate::encode::{Orders, Progress, SegmentTrouble, dying_words, failure};
@@ -18,14 +18,11 @@ use crate::wait::comes_to_hold;
 /// How many frame buffers one segment of the fake encoder has.
 pub const BUFFERS: usize = 3;
 
-/// What a new buffer is filled with: a composer that leaves bytes unwritten shows.
-const DIRT: u8 = 0xA5;
-
 /// The segment while it is written.
 #[derive(Debug)]
 pub(crate) struct FakeSegment {
     segment: Segment,
-    settings: SegmentSettings,
+    base: YuvFrame,
     cancel: CancellationToken,
     orders: Orders,
     progress: Arc<Progress>,
@@ -39,7 +36,7 @@ impl FakeSegment {
     pub(crate) fn create(
         index: usize,
         path: &Path,
-        settings: SegmentSettings,
+        base: &YuvFrame,
         cancel: &CancellationToken,
         orders: Orders,
         progress: Arc<Progress>,
@@ -49,7 +46,7 @@ impl FakeSegment {
         progress.open.add(1);
         Ok(Self {
             segment: Segment { index, path: path.to_owned(), frames: 0 },
-            settings,
+            base: base.clone(),
             cancel: cancel.clone(),
             orders,
             progress,
@@ -96,9 +93,7 @@ impl SegmentWriter for FakeSegment {
         if self.buffers_made < BUFFERS {
             self.buffers_made += 1;
             self.progress.buffers.add(1);
-            let mut frame = YuvFrame::new(self.settings.width, self.settings.height);
-            frame.planes.fill(DIRT);
-            return Ok(frame);
+            return Ok(self.base.clone());
         }
         // A real encoder would block for ever.
         let frame = self
@@ -113,7 +108,7 @@ impl SegmentWriter for FakeSegment {
         if self.trouble() == Some(SegmentTrouble::DiesAtFrame(self.segment.frames)) {
             return Err(dying_words());
         }
-        let wanted = self.settings.width * self.settings.height * 3 / 2;
+        let wanted = self.base.planes.len();
         if frame.planes.len() != wanted {
             let message = format!("{} bytes for {wanted}", frame.planes.len());
             return Err(failure(OrderedFailure::new(&message)));

@@ -8,11 +8,11 @@ use duolip_pipeline::picture::YuvFrame;
 use duolip_pipeline::units::SampleRate;
 
 use super::*;
-use crate::testing::{folder, luma_of, paint, probed, processes_naming, settings, tone};
+use crate::testing::{base, folder, luma_of, paint, probed, processes_naming, settings, tone};
 
 fn begin(encoder: &FfmpegEncoder, folder: &JobFolder) -> Box<dyn SegmentWriter> {
     let path = folder.file("segment.mp4");
-    encoder.begin_segment(3, &path, settings("25"), &CancellationToken::new()).unwrap()
+    encoder.begin_segment(3, &path, &base(), settings("25"), &CancellationToken::new()).unwrap()
 }
 
 fn write_frames(
@@ -41,8 +41,8 @@ fn segment_of(frames: usize, folder: &JobFolder) -> Segment {
 #[test]
 fn a_segment_is_h264_without_b_frames_and_tagged_bt709() {
     let folder = folder();
-    let segment = segment_of(120, &folder);
-    assert_eq!((segment.index, segment.frames), (3, 120));
+    let segment = segment_of(520, &folder);
+    assert_eq!((segment.index, segment.frames), (3, 520));
     let answer = probed(&segment.path, &["-show_streams", "-show_packets"]);
     let stream = &answer["streams"][0];
     assert_eq!(answer["streams"].as_array().unwrap().len(), 1);
@@ -55,17 +55,17 @@ fn a_segment_is_h264_without_b_frames_and_tagged_bt709() {
         ("color_primaries", "bt709"),
         ("avg_frame_rate", "25/1"),
         ("time_base", "1/10000"),
-        ("nb_frames", "120"),
+        ("nb_frames", "520"),
     ] {
         assert_eq!(stream[field], value, "{field}");
     }
     assert_eq!((&stream["width"], &stream["height"]), (&64.into(), &48.into()));
     assert_eq!(stream["has_b_frames"], 0);
-    // A keyframe every two seconds, from the first frame on.
+    // A keyframe every ten seconds, from the first frame on.
     let packets = answer["packets"].as_array().unwrap();
     let is_key = |n: usize| packets[n]["flags"].as_str().unwrap().starts_with('K');
     let keys: Vec<_> = (0..packets.len()).filter(|&n| is_key(n)).collect();
-    assert_eq!(keys, [0, 50, 100]);
+    assert_eq!(keys, [0, 250, 500]);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn frames_are_encoded_in_the_order_they_were_written() {
     let frames: Vec<_> = output.stdout.chunks_exact(64 * 48 * 3 / 2).collect();
     assert_eq!(frames.len(), 30);
     for (number, frame) in frames.iter().enumerate() {
-        // crf 18 moves a flat picture by a few steps at most; frames lie seven apart.
+        // crf 22 moves a flat picture by a few steps at most; frames lie seven apart.
         let luma = frame[64 * 24 + 32];
         assert!(luma.abs_diff(luma_of(number)) <= 3, "frame {number} has luma {luma}");
     }
@@ -141,7 +141,7 @@ fn a_missing_ffmpeg_is_named() {
     let encoder = FfmpegEncoder::new(Ffmpeg::at("duolip-no-such"), X264Settings::default());
     let folder = folder();
     let path = folder.file("segment.mp4");
-    let begun = encoder.begin_segment(0, &path, settings("25"), &CancellationToken::new());
+    let begun = encoder.begin_segment(0, &path, &base(), settings("25"), &CancellationToken::new());
     assert!(cause(&begun.err().unwrap()).contains("duolip-no-such"));
 }
 
@@ -178,8 +178,8 @@ fn cancellation_ends_the_wait_for_a_buffer_and_for_the_end() {
         let mut command = Command::new("sleep");
         command.arg("1000").stdin(Stdio::piped());
         // Large frames, so that the pipe cannot hold even one.
-        let large = SegmentSettings { width: 1280, height: 720, ..settings("25") };
-        let segment = FfmpegSegment::start(&mut command, 0, &path, large, &cancel).unwrap();
+        let large = YuvFrame::new(1280, 720);
+        let segment = FfmpegSegment::start(&mut command, 0, &path, &large, &cancel).unwrap();
         (Box::new(segment), cancel)
     };
     let (mut writer, cancel) = stuck();
@@ -220,9 +220,15 @@ fn a_frame_of_another_size_and_a_segment_without_frames_are_refused() {
         cause(&writer.finish().unwrap_err()),
         "a segment of 0 frames was finished; at least 1 is needed"
     );
-    let odd = SegmentSettings { width: 63, ..settings("25") };
+    let odd = YuvFrame { width: 63, ..base() };
     let path = folder.file("odd.mp4");
-    let begun = FfmpegEncoder::default().begin_segment(0, &path, odd, &CancellationToken::new());
+    let begun = FfmpegEncoder::default().begin_segment(
+        0,
+        &path,
+        &odd,
+        settings("25"),
+        &CancellationToken::new(),
+    );
     assert!(cause(&begun.err().unwrap()).contains("63x48"));
 }
 

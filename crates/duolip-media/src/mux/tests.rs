@@ -9,7 +9,7 @@ use duolip_pipeline::units::{FrameRate, SampleRate};
 
 use super::*;
 use crate::FfmpegEncoder;
-use crate::testing::{folder, luma_of, paint, probed, settings, tone};
+use crate::testing::{base, folder, luma_of, paint, probed, settings, tone};
 
 fn no_cancel() -> CancellationToken {
     CancellationToken::new()
@@ -21,7 +21,8 @@ fn segments(frame_rate: &str, frames: &[usize], folder: &Path) -> Vec<Segment> {
     let mut number = 0;
     let mut segment_of = |(index, &count): (usize, &usize)| {
         let path = folder.join(format!("segment-{index}.mp4"));
-        let begun = encoder.begin_segment(index, &path, settings(frame_rate), &no_cancel());
+        let settings = settings(frame_rate);
+        let begun = encoder.begin_segment(index, &path, &base(), settings, &no_cancel());
         let mut writer: Box<dyn SegmentWriter> = begun.unwrap();
         for _ in 0..count {
             let mut frame = writer.buffer().unwrap();
@@ -135,7 +136,7 @@ fn every_frame_comes_out_in_order_and_decodes_over_the_seams() {
     let frames: Vec<_> = output.stdout.chunks_exact(64 * 48 * 3 / 2).collect();
     assert_eq!(frames.len(), 37);
     for (number, frame) in frames.iter().enumerate() {
-        // crf 18 moves a flat picture by a few steps at most; frames lie seven apart.
+        // crf 22 moves a flat picture by a few steps at most; frames lie seven apart.
         let luma = frame[64 * 24 + 32];
         assert!(luma.abs_diff(luma_of(number)) <= 3, "frame {number} has luma {luma}");
     }
@@ -156,10 +157,14 @@ fn the_sound_comes_out_in_phase_with_the_speech() {
     // The decoder may leave the padding of the last block of 1024.
     assert!((samples..samples + 1024).contains(&decoded.len()), "{}", decoded.len());
     let wanted = tone(16_000, samples);
-    let error =
-        (2_000..samples - 2_000).map(|n| (decoded[n] - wanted[n]).abs()).fold(0.0, f32::max);
-    // A single sample of shift would be 0.086.
-    assert!(error < 0.03, "{error}");
+    let error_at = |shift: usize| {
+        let errors = (2_000..samples - 2_000).map(|n| (decoded[n + shift] - wanted[n + 4]).abs());
+        errors.fold(0.0, f32::max)
+    };
+    let best = (0..=8).min_by(|&a, &b| error_at(a).total_cmp(&error_at(b)));
+    assert_eq!(best, Some(4), "the sound is shifted by some samples");
+    // A single sample of shift would be 0.086 off.
+    assert!(error_at(4) < 0.06, "{}", error_at(4));
 }
 
 #[test]

@@ -32,10 +32,8 @@ pub(super) struct Enlarger {
     rows: Vec<Tap>,
     /// The source rows that the output reads.
     needed: Range<usize>,
-    /// These rows, horizontally resized.
+    /// These rows, horizontally resized: `[rows, 3, width]`.
     stretched: Vec<i32>,
-    /// One output row before rounding.
-    sums: Vec<i32>,
 }
 
 /// The pixels, out of `size`, that outputs between these parts of an axis read: half-open.
@@ -65,14 +63,13 @@ impl Enlarger {
         Self {
             source_width,
             stretched: vec![0; needed.len() * columns.len() * 3],
-            sums: vec![0; columns.len() * 3],
             columns,
             rows,
             needed,
         }
     }
 
-    /// Fills `target`, the part asked for, from `source`.
+    /// Fills `target`, the part asked for, `[height, 3, width]`, from `source`, `[height, width, 3]`.
     pub(super) fn resize(&mut self, source: &[u8], target: &mut [u8]) {
         let row_values = self.columns.len() * 3;
         let source_rows = source.chunks_exact(self.source_width * 3);
@@ -82,31 +79,31 @@ impl Enlarger {
         }
         for (tap, target) in self.rows.iter().zip(target.chunks_exact_mut(row_values)) {
             let first = (tap.first - self.needed.start) * row_values;
-            let rows = self.stretched[first..].chunks_exact(row_values);
-            self.sums.fill(ONE * ONE / 2);
-            for (row, weight) in rows.zip(tap.weights) {
-                for (sum, value) in self.sums.iter_mut().zip(row) {
-                    *sum += value * weight;
-                }
-            }
-            for (value, sum) in target.iter_mut().zip(&self.sums) {
-                *value = (sum / (ONE * ONE)).clamp(0, 255) as u8;
+            let (a, rest) = self.stretched[first..].split_at(row_values);
+            let (b, rest) = rest.split_at(row_values);
+            let (c, d) = rest.split_at(row_values);
+            for ((((value, a), b), c), d) in target.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                let [for_a, for_b, for_c, for_d] = tap.weights;
+                let sum = a * for_a + b * for_b + c * for_c + d * for_d;
+                *value = ((sum + ONE * ONE / 2) / (ONE * ONE)).clamp(0, 255) as u8;
             }
         }
     }
 }
 
-/// The horizontal pass over one row.
+/// The horizontal pass over one row: `[width, 3]` to `[3, width]`.
 fn stretch(source: &[u8], columns: &[Tap], target: &mut [i32]) {
     let pixels = source.as_chunks::<3>().0;
-    for (tap, target) in columns.iter().zip(target.as_chunks_mut::<3>().0) {
-        let mut sums = [0; 3];
-        for (pixel, weight) in pixels[tap.first..][..REACH].iter().zip(tap.weights) {
-            for (sum, &value) in sums.iter_mut().zip(pixel) {
-                *sum += i32::from(value) * weight;
-            }
-        }
-        *target = sums;
+    let (first, rest) = target.split_at_mut(columns.len());
+    let (second, third) = rest.split_at_mut(columns.len());
+    for (((tap, first), second), third) in columns.iter().zip(first).zip(second).zip(third) {
+        // The taps of a source this wide all lie inside.
+        let Some(read) = pixels[tap.first..].first_chunk::<REACH>() else { continue };
+        let sum = |channel: usize| -> i32 {
+            let products = read.iter().zip(tap.weights);
+            products.map(|(pixel, weight)| i32::from(pixel[channel]) * weight).sum()
+        };
+        (*first, *second, *third) = (sum(0), sum(1), sum(2));
     }
 }
 
@@ -147,10 +144,13 @@ mod tests {
 
     const SIZE: usize = 24;
 
+    /// Pixel by pixel, as the source is.
     fn resized(source: &[u8], width: usize, height: usize, within: FaceBox) -> Vec<u8> {
         let mut target = vec![0; within.width() * within.height() * 3];
         Enlarger::new(SIZE, SIZE, width, height, within).resize(source, &mut target);
-        target
+        let colour = |row: &[u8], at: usize| row[at % 3 * within.width() + at / 3];
+        let rows = target.chunks_exact(within.width() * 3);
+        rows.flat_map(|row| (0..row.len()).map(move |at| colour(row, at))).collect()
     }
 
     fn whole(width: usize, height: usize) -> FaceBox {

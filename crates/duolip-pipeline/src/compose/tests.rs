@@ -1,6 +1,7 @@
 //! Composition: what is painted, and what must not be.
 
 use super::*;
+use crate::picture::YuvFrame;
 
 const SIZE: usize = 96;
 
@@ -20,8 +21,8 @@ fn mouth(value: u8) -> Vec<u8> {
 fn compose(photo: &Picture, paste: Paste, mouth: &[u8]) -> (YuvFrame, YuvFrame, MouthPatch) {
     let base = yuv_from_rgb(photo, photo.width & !1, photo.height & !1);
     let patch = MouthPatch::new(photo, face_box(), paste);
-    let mut frame = YuvFrame::new(base.width, base.height);
-    Composer::new(&base, &patch, SIZE).compose(mouth, &mut frame);
+    let mut frame = base.clone();
+    Composer::new(&patch, SIZE).compose(mouth, &mut frame);
     (base, frame, patch)
 }
 
@@ -101,17 +102,37 @@ fn a_face_at_the_photos_edge_is_composed() {
     let base = yuv_from_rgb(&photo, 100, 100);
     for paste in [Paste::Feathered, Paste::Parity] {
         let patch = MouthPatch::new(&photo, face_box, paste);
-        let mut frame = YuvFrame::new(100, 100);
-        Composer::new(&base, &patch, SIZE).compose(&mouth(0), &mut frame);
+        let mut frame = base.clone();
+        Composer::new(&patch, SIZE).compose(&mouth(0), &mut frame);
         assert!(frame != base);
     }
 }
 
 #[test]
-fn a_cross_fade_is_the_weighted_mean() {
-    let mut mouth = vec![0, 100, 255];
-    cross_fade(&mut mouth, &[100, 100, 0], 0.25);
-    assert_eq!(mouth, [25, 100, 191]);
+fn a_frame_composed_over_an_earlier_one_is_the_same_as_over_the_base() {
+    for paste in [Paste::Feathered, Paste::Parity] {
+        let photo = photo(161, 181);
+        let (_, wanted, patch) = compose(&photo, paste, &mouth(90));
+        let (_, mut frame, _) = compose(&photo, paste, &mouth(255));
+        assert!(frame != wanted);
+        let mut composer = Composer::new(&patch, SIZE);
+        composer.compose(&mouth(3), &mut frame);
+        composer.compose(&mouth(90), &mut frame);
+        assert!(frame == wanted, "{paste:?}");
+    }
+}
+
+#[test]
+fn a_whole_share_replaces_the_mouth_and_none_leaves_it() {
+    let photo = photo(160, 180);
+    let (_, own, patch) = compose(&photo, Paste::Feathered, &mouth(40));
+    let (_, other, _) = compose(&photo, Paste::Feathered, &mouth(200));
+    let mut composer = Composer::new(&patch, SIZE);
+    for (share, wanted) in [(0.0, &own), (1.0, &other)] {
+        let mut frame = own.clone();
+        composer.mix(&mouth(200), share, &mut frame);
+        assert!(frame == *wanted, "share {share}");
+    }
 }
 
 #[test]

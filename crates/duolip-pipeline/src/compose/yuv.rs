@@ -38,7 +38,8 @@ const CHROMA_RED: [i32; 3] = [
 ];
 
 fn weigh(coefficients: [i32; 3], colour: [i32; 3], offset: i32, extra_bits: i32) -> u8 {
-    let sum: i32 = coefficients.iter().zip(colour).map(|(c, value)| c * value).sum();
+    let [a, b, c] = coefficients;
+    let sum = a * colour[0] + b * colour[1] + c * colour[2];
     let half = HALF << extra_bits;
     (offset + ((sum + half) >> (BITS + extra_bits))).clamp(0, 255) as u8
 }
@@ -49,43 +50,80 @@ fn weigh(coefficients: [i32; 3], colour: [i32; 3], offset: i32, extra_bits: i32)
 /// When a side is odd or longer than the photo's.
 #[must_use]
 pub fn yuv_from_rgb(photo: &Picture, width: usize, height: usize) -> YuvFrame {
-    let mut frame = YuvFrame::new(width, height);
-    if (photo.width, photo.height) == (width, height) {
-        paint(photo, 0, 0, &mut frame);
-    } else {
-        let rows = photo.rgb.chunks_exact(photo.width * 3).take(height);
-        let rgb = rows.flat_map(|row| &row[..width * 3]).copied().collect();
-        paint(&Picture { width, height, rgb }, 0, 0, &mut frame);
+    let mut rows = vec![0; width * height * 3];
+    let photo_rows = photo.rgb.chunks_exact(photo.width * 3);
+    for (photo, row) in photo_rows.zip(rows.chunks_exact_mut(width * 3)) {
+        colours_from_rgb(&photo[..width * 3], row);
     }
+    let mut frame = YuvFrame::new(width, height);
+    convert(&rows, &mut frame);
     frame
 }
 
-/// Converts `picture` into the rectangle of `frame` whose corner is (left, top). All even.
-pub(super) fn paint(picture: &Picture, left: usize, top: usize, frame: &mut YuvFrame) {
-    let (width, height) = (frame.width, frame.height);
-    let (luma, chroma) = frame.planes.split_at_mut(width * height);
-    let (blue, red) = chroma.split_at_mut(width * height / 4);
-    let row_bytes = picture.width * 3;
-    for (pair, rows) in picture.rgb.chunks_exact(row_bytes * 2).enumerate() {
-        let (upper, lower) = rows.split_at(row_bytes);
-        let y = top + pair * 2;
-        let (luma_upper, luma_lower) = luma[y * width..(y + 2) * width].split_at_mut(width);
-        let chroma_at = y / 2 * (width / 2) + left / 2;
-        let quads = upper.as_chunks::<6>().0.iter().zip(lower.as_chunks::<6>().0);
-        for (column, (a, b)) in quads.enumerate() {
-            let mut sum = [0; 3];
-            for (pixels, luma) in [(a, &mut *luma_upper), (b, &mut *luma_lower)] {
-                for (x, pixel) in pixels.as_chunks::<3>().0.iter().enumerate() {
-                    let colour = pixel.map(i32::from);
-                    luma[left + column * 2 + x] = weigh(LUMA, colour, 16, 0);
-                    for (sum, value) in sum.iter_mut().zip(colour) {
-                        *sum += value;
-                    }
-                }
-            }
-            blue[chroma_at + column] = weigh(CHROMA_BLUE, sum, 128, 2);
-            red[chroma_at + column] = weigh(CHROMA_RED, sum, 128, 2);
-        }
+/// One row of pixels, `[width, 3]`, into three rows of one colour, `[3, width]`.
+pub(super) fn split_colours(pixels: &[u8], target: &mut [u8]) {
+    let pixels = pixels.as_chunks::<3>().0;
+    let (first, rest) = target.split_at_mut(pixels.len());
+    let (second, third) = rest.split_at_mut(pixels.len());
+    for (((pixel, first), second), third) in pixels.iter().zip(first).zip(second).zip(third) {
+        [*first, *second, *third] = *pixel;
+    }
+}
+
+/// One row of pixels, red first, into rows of one colour, blue first.
+pub(super) fn colours_from_rgb(pixels: &[u8], target: &mut [u8]) {
+    split_colours(pixels, target);
+    let third = target.len() / 3;
+    let (first, rest) = target.split_at_mut(third);
+    first.swap_with_slice(&mut rest[third..]);
+}
+
+/// Converts `picture`, `[height, 3, width]` with the channels B, G, R, into the frame of its size.
+pub(super) fn convert(picture: &[u8], frame: &mut YuvFrame) {
+    let width = frame.width;
+    let (luma, chroma) = frame.planes.split_at_mut(width * frame.height);
+    let (blue, red) = chroma.split_at_mut(chroma.len() / 2);
+    let rows = picture
+        .chunks_exact(width * 6)
+        .zip(luma.chunks_exact_mut(width * 2))
+        .zip(blue.chunks_exact_mut(width / 2))
+        .zip(red.chunks_exact_mut(width / 2));
+    for (((colours, luma), blue), red) in rows {
+        let (upper, lower) = colours.split_at(width * 3);
+        let (luma_upper, luma_lower) = luma.split_at_mut(width);
+        let (upper, lower) = (colours_of(upper), colours_of(lower));
+        luma_row(upper, luma_upper);
+        luma_row(lower, luma_lower);
+        chroma_row(upper, lower, blue, red);
+    }
+}
+
+/// The blue, green and red values of one row.
+type Colours<'a> = [&'a [u8]; 3];
+
+fn colours_of(row: &[u8]) -> Colours<'_> {
+    let (blue, rest) = row.split_at(row.len() / 3);
+    let (green, red) = rest.split_at(blue.len());
+    [blue, green, red]
+}
+
+fn luma_row([blue, green, red]: Colours<'_>, luma: &mut [u8]) {
+    for (((luma, &blue), &green), &red) in luma.iter_mut().zip(blue).zip(green).zip(red) {
+        *luma = weigh(LUMA, [red, green, blue].map(i32::from), 16, 0);
+    }
+}
+
+/// Chroma of the mean of each four pixels.
+fn chroma_row(upper: Colours<'_>, lower: Colours<'_>, blue: &mut [u8], red: &mut [u8]) {
+    let pairs = |colour: usize| {
+        let (upper, lower) = (upper[colour].as_chunks::<2>().0, lower[colour].as_chunks::<2>().0);
+        let sum = |[a, b]: [u8; 2]| i32::from(a) + i32::from(b);
+        upper.iter().zip(lower).map(move |(&upper, &lower)| sum(upper) + sum(lower))
+    };
+    let sums = pairs(0).zip(pairs(1)).zip(pairs(2));
+    for ((((b, g), r), blue), red) in sums.zip(blue).zip(red) {
+        *blue = weigh(CHROMA_BLUE, [r, g, b], 128, 2);
+        *red = weigh(CHROMA_RED, [r, g, b], 128, 2);
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::chunk::{Chunk, Fade};
-use crate::compose::{Composer, cross_fade};
+use crate::compose::Composer;
 use crate::encode::{Segment, SegmentSettings, SegmentWriter, VideoEncoder};
 use crate::error::{JobError, Stage};
 use crate::face::Avatar;
@@ -86,7 +86,7 @@ impl ChunkRender {
         let path = self.folder.file(&format!("segment-{:02}.mp4", self.chunk.index));
         let mut writer = self
             .encoder
-            .begin_segment(self.chunk.index, &path, self.settings, &self.cancel)
+            .begin_segment(self.chunk.index, &path, &self.avatar.base, self.settings, &self.cancel)
             .map_err(JobError::at(Stage::Encode))?;
         let moved = self.frames(writer.as_mut(), &mut times)?;
         let segment =
@@ -162,15 +162,19 @@ impl ChunkRender {
     }
 
     fn composer(&self, input_size: usize) -> Composer<'_> {
-        Composer::new(&self.avatar.base, &self.avatar.patch, input_size)
+        Composer::new(&self.avatar.patch, input_size)
     }
 
     /// Asks the neighbours' models for the frames in which they are mixed in.
-    fn begin_fades(&self) -> Result<Vec<FadeRender>, JobError> {
+    fn begin_fades(&self) -> Result<Vec<FadeRender<'_>>, JobError> {
         let fades = self.chunk.fades.iter().map(|fade| {
             let painter = self.painters.of(fade.look).map_err(JobError::at(Stage::LipSync))?;
             let asked = self.ask(painter.as_ref(), fade.frames.clone())?;
-            Ok(FadeRender { fade: fade.clone(), mouths: FadeMouths::Pending(Some(asked)) })
+            Ok(FadeRender {
+                fade,
+                composer: self.composer(painter.input_size()),
+                mouths: FadeMouths::Pending(Some(asked)),
+            })
         });
         fades.collect()
     }
@@ -233,8 +237,9 @@ impl Asked {
 }
 
 /// A fade whose mouths are on their way or have come.
-struct FadeRender {
-    fade: Fade,
+struct FadeRender<'a> {
+    fade: &'a Fade,
+    composer: Composer<'a>,
     mouths: FadeMouths,
 }
 
@@ -246,7 +251,7 @@ enum FadeMouths {
     NotNeeded,
 }
 
-impl FadeRender {
+impl FadeRender<'_> {
     /// Mixes the other model's picture of `frame` into `buffer`, if the fade covers it.
     fn mix_into(
         &mut self,
@@ -278,9 +283,7 @@ impl FadeRender {
             && let Some(mouth) = mouths.each().nth(place)
         {
             clocked(&mut times.compose, || {
-                let mut other = YuvFrame::new(buffer.width, buffer.height);
-                chunk.composer(mouths.size).compose(mouth, &mut other);
-                cross_fade(&mut buffer.planes, &other.planes, self.fade.shares[place]);
+                self.composer.mix(mouth, self.fade.shares[place], buffer);
             });
         }
         Ok(())

@@ -7,12 +7,14 @@ use duolip_pipeline::CancellationToken;
 use duolip_pipeline::concat::{ConcatError, Muxer};
 use duolip_pipeline::encode::{EncodeError, Segment, SegmentSettings, SegmentWriter, VideoEncoder};
 use duolip_pipeline::folder::JobFolder;
+use duolip_pipeline::picture::YuvFrame;
 use duolip_pipeline::units::FrameRate;
 
 use crate::signal::babble;
 
-const SETTINGS: SegmentSettings =
-    SegmentSettings { width: 64, height: 48, frame_rate: FrameRate::DEFAULT, threads: 1 };
+const SETTINGS: SegmentSettings = SegmentSettings { frame_rate: FrameRate::DEFAULT, threads: 1 };
+const WIDTH: usize = 64;
+const HEIGHT: usize = 48;
 
 /// More frames than any encoder has buffers.
 const FRAMES: usize = 30;
@@ -24,6 +26,7 @@ const FRAMES: usize = 30;
 pub fn video_encoder(encoder: &dyn VideoEncoder, muxer: &dyn Muxer, folder: &JobFolder) {
     let suite = Suite { encoder, muxer, folder };
     suite.a_segment_tells_its_index_path_and_frames();
+    suite.a_buffer_is_the_base_frame_with_what_was_composed_into_it();
     suite.the_same_frames_give_the_same_file_and_others_another();
     suite.segments_may_be_written_at_the_same_time();
     suite.a_segment_that_is_dropped_does_no_harm();
@@ -41,7 +44,8 @@ struct Suite<'a> {
 impl Suite<'_> {
     fn begin(&self, index: usize, name: &str) -> Box<dyn SegmentWriter> {
         let path = self.folder.file(name);
-        self.encoder.begin_segment(index, &path, SETTINGS, &CancellationToken::new()).unwrap()
+        let cancel = CancellationToken::new();
+        self.encoder.begin_segment(index, &path, &base(), SETTINGS, &cancel).unwrap()
     }
 
     /// `FRAMES` frames, each of another brightness, beginning at `shade`.
@@ -65,6 +69,21 @@ impl Suite<'_> {
         assert_eq!((segment.index, segment.frames), (7, FRAMES));
         assert_eq!(segment.path, self.folder.file("contract-whole.mp4"));
         assert!(size_bytes(&segment.path) > 0, "the segment was written");
+    }
+
+    fn a_buffer_is_the_base_frame_with_what_was_composed_into_it(&self) {
+        let mut writer = self.begin(0, "contract-base.mp4");
+        for frame in 0..FRAMES {
+            let mut buffer = writer.buffer().unwrap();
+            // Only its first row is ever composed.
+            assert!(
+                buffer.planes[WIDTH..] == base().planes[WIDTH..],
+                "buffer {frame} is not the base frame where nothing was composed"
+            );
+            buffer.planes[..WIDTH].fill(frame as u8);
+            writer.write(buffer).unwrap();
+        }
+        assert_eq!(writer.finish().unwrap().frames, FRAMES);
     }
 
     fn the_same_frames_give_the_same_file_and_others_another(&self) {
@@ -130,7 +149,7 @@ impl Suite<'_> {
         let segment = self.segment(0, "contract-last.mp4", 0);
         let cancel = CancellationToken::new();
         let path = self.folder.file("contract-cancelled.mp4");
-        let mut writer = self.encoder.begin_segment(0, &path, SETTINGS, &cancel).unwrap();
+        let mut writer = self.encoder.begin_segment(0, &path, &base(), SETTINGS, &cancel).unwrap();
         write(writer.as_mut(), FRAMES, 0).unwrap();
         cancel.cancel();
         let answers = [
@@ -148,13 +167,22 @@ impl Suite<'_> {
     }
 }
 
+/// A gradient.
+fn base() -> YuvFrame {
+    let mut frame = YuvFrame::new(WIDTH, HEIGHT);
+    for (at, value) in frame.planes.iter_mut().enumerate() {
+        *value = (16 + at % 200) as u8;
+    }
+    frame
+}
+
 /// Writes `frames` flat frames, each a little brighter than the one before.
 fn write(writer: &mut dyn SegmentWriter, frames: usize, shade: usize) -> Result<(), EncodeError> {
     for frame in 0..frames {
         let mut buffer = writer.buffer()?;
-        assert_eq!((buffer.width, buffer.height), (SETTINGS.width, SETTINGS.height));
-        assert_eq!(buffer.planes.len(), SETTINGS.width * SETTINGS.height * 3 / 2);
-        let (luma, chroma) = buffer.planes.split_at_mut(SETTINGS.width * SETTINGS.height);
+        assert_eq!((buffer.width, buffer.height), (WIDTH, HEIGHT));
+        assert_eq!(buffer.planes.len(), WIDTH * HEIGHT * 3 / 2);
+        let (luma, chroma) = buffer.planes.split_at_mut(WIDTH * HEIGHT);
         luma.fill((16 + (shade + frame) * 3 % 200) as u8);
         chroma.fill(128);
         writer.write(buffer)?;
