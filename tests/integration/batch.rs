@@ -217,6 +217,58 @@ fn one_results_file_has_one_writer_and_exit_codes_tell_what_went_wrong() {
 }
 
 #[test]
+fn what_the_machine_lacked_is_no_result_of_a_job() {
+    let lines = [
+        short("pair").to_string(),
+        json!({"id": "one", "text": "Да.", "endpoint": "generate"}).to_string(),
+    ];
+    let batch = Batch::new(&lines);
+    let run = |variables: &[(&str, &str)]| {
+        let mut command = batch.command("manifest.jsonl", &[]);
+        command.envs(variables.iter().copied()).output().unwrap()
+    };
+    let (gan, nogan) = (("CHECKPOINT_PATH_GAN", "/nowhere"), ("CHECKPOINT_PATH_NOGAN", "/nowhere"));
+    let output = run(&[gan, nogan]);
+    assert_eq!(output.status.code(), Some(69), "{}", said(&output));
+    assert!(
+        said(&output).contains("nothing can be rendered") && said(&output).contains("/nowhere")
+    );
+    assert_eq!(batch.done(), 0);
+
+    // With one model the other job is told what is missing, and rendered when it is there.
+    let output = run(&[nogan]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(
+        batch
+            .results("results.jsonl")
+            .iter()
+            .any(|result| result["error"]["code"] == "pair_required")
+    );
+    let output = run(&[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(
+        said(&output).contains("2 ok, 0 failed, 0 left; 1 of them done before"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(batch.done(), 2);
+}
+
+#[test]
+fn a_signal_ends_a_batch_that_waits_for_somebody_to_type() {
+    let batch = Batch::new(&[]);
+    let mut command = batch.command("-", &[]);
+    let mut running = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut typing = running.stdin.take().unwrap();
+    typing.write_all(format!("{}\n", short("typed")).as_bytes()).unwrap();
+    wait_until("the result", || batch.done() == 1);
+    assert!(Command::new("kill").arg(running.id().to_string()).status().unwrap().success());
+    let output = running.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    drop(typing);
+}
+
+#[test]
 fn shards_share_a_manifest_of_the_standard_input() {
     let ids = ["a", "b", "c"];
     let lines = ids.map(|id| short(id).to_string()).join("\n");
@@ -232,8 +284,8 @@ fn shards_share_a_manifest_of_the_standard_input() {
         let results = batch.results(name);
         results.iter().map(|result| result["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(of("results-0.jsonl").len() + of("results-1.jsonl").len(), 3);
-    assert_eq!(of("results-1.jsonl"), ["b"]);
+    assert_eq!(of("results-0-of-2.jsonl").len() + of("results-1-of-2.jsonl").len(), 3);
+    assert_eq!(of("results-1-of-2.jsonl"), ["b"]);
     assert_eq!(batch.videos().len(), 3);
 }
 
@@ -284,7 +336,7 @@ struct Function {
 }
 
 impl Function {
-    async fn start() -> Self {
+    async fn start(settings: &[(&str, &str)]) -> Self {
         let simulator =
             Simulator::builder().invocation_timeout(PATIENCE * 4).build().await.unwrap();
         let mut variables = simulator.lambda_env_vars();
@@ -296,7 +348,7 @@ impl Function {
             .env("DUOLIP_DATA_DIR", root())
             .env("DUOLIP_WORK_DIR", batch.folders.work.path())
             .env("DUOLIP_CACHE_DIR", batch.folders.cache.path())
-            .env("DUOLIP_BATCH_OUTPUT", "videos")
+            .envs(settings.iter().copied())
             .stderr(File::create(batch.path("log")).unwrap())
             .spawn()
             .unwrap();
@@ -333,7 +385,7 @@ fn event(name: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lambda_renders_schedules_queues_and_maps_with_one_engine() {
-    let function = Function::start().await;
+    let function = Function::start(&[("DUOLIP_BATCH_OUTPUT", "videos")]).await;
     let manifest = function.batch.path("nightly.jsonl");
     let lines = [short("a").to_string(), "oops".to_owned(), short("b").to_string()];
     std::fs::write(&manifest, lines.join("\n")).unwrap();
@@ -380,4 +432,31 @@ async fn lambda_renders_schedules_queues_and_maps_with_one_engine() {
     assert_eq!(function.batch.videos(), videos.into());
     assert_eq!(function.log().matches("lip-sync model warm").count(), 2);
     assert!(Path::new(&function.batch.path("videos/e.mp4")).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_error_may_pass_stays_in_the_queue() {
+    let mut server = S3Server::start();
+    let (store, endpoint) = (format!("s3://{BUCKET}/videos"), server.endpoint());
+    server.kill();
+    let function = Function::start(&[
+        ("DUOLIP_STORE", store.as_str()),
+        ("DUOLIP_S3_ENDPOINT", endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ("DUOLIP_BATCH_ATTEMPTS", "1"),
+    ])
+    .await;
+    let mut queue = event("queue");
+    queue["Records"][0]["body"] = json!(short("kept").to_string());
+    let answer = function.invoke(queue.clone()).await.unwrap();
+    let id = &queue["Records"][0]["messageId"];
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": id}]}));
+    let error = function.invoke(short("item")).await.unwrap_err();
+    assert!(error.contains("\"upstream\""), "{error}");
+
+    server.restart();
+    let answer = function.invoke(queue).await.unwrap();
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+    assert!(server.object("videos/kept.mp4").is_some());
 }

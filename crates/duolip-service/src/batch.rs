@@ -19,6 +19,7 @@ use duolip_pipeline::{CancellationToken, ErrorKind, JobError, Stage};
 use futures::StreamExt as _;
 use serde_json::{Map, Value};
 
+use crate::config::Config;
 use crate::service::Service;
 use crate::store::StoreError;
 pub use command::command;
@@ -81,6 +82,9 @@ pub enum BatchError {
     /// The results cannot be kept.
     #[error(transparent)]
     Results(#[from] ResultsError),
+    /// No job could be rendered here.
+    #[error("nothing can be rendered: {0}")]
+    Unfit(String),
     /// Videos cannot be kept.
     #[error("the folder for videos cannot be used")]
     Output(#[source] StoreError),
@@ -94,6 +98,7 @@ impl Classify for BatchError {
         match self {
             Self::Manifest(error) => error.kind(),
             Self::Results(error) => error.kind(),
+            Self::Unfit(_) => ErrorKind::PairRequired,
             Self::Output(_) => ErrorKind::InvalidInput,
             Self::Panicked(_) => ErrorKind::Internal,
         }
@@ -122,6 +127,7 @@ pub async fn run(
     let (shard, limit_bytes) = (settings.shard, crate::api::body_limit_bytes(service.config()));
     let done = results.done().clone();
     let mut tally = Tally { ok: done.ok, failed: done.failed, ..Tally::default() };
+    let may_wait = manifest.may_wait;
     let (lines, received) = tokio::sync::mpsc::channel(READ_AHEAD);
     let reading = tokio::task::spawn_blocking(move || {
         for line in Lines::new(manifest, limit_bytes, shard) {
@@ -133,7 +139,10 @@ pub async fn run(
         Ok(())
     });
     let lines = futures::stream::unfold(received, |mut received| async move {
-        Some((received.recv().await?, received))
+        tokio::select! {
+            line = received.recv() => Some((line?, received)),
+            () = stop.cancelled(), if may_wait => None,
+        }
     });
     let rendered = lines.map(|line| async {
         if done.has(&line) {
@@ -164,10 +173,32 @@ pub async fn run(
             }
         }
     }
-    let read = reading.await.map_err(BatchError::Panicked)?;
     results.finish().await?;
-    read.map_err(BatchError::Manifest)?;
+    // A reader that waits for somebody to type is left to itself.
+    if !(may_wait && stop.is_cancelled()) {
+        reading.await.map_err(BatchError::Panicked)?.map_err(BatchError::Manifest)?;
+    }
     Ok(tally)
+}
+
+/// A warm service for the jobs of batches. Where nothing could be rendered no job is begun, for each
+/// would be told that it failed.
+///
+/// # Errors
+/// [`BatchError::Unfit`].
+pub async fn warm(config: Config) -> Result<Service, BatchError> {
+    let service = Service::new(config);
+    let warming = service.clone();
+    let warmed = tokio::task::spawn_blocking(move || {
+        warming.warm_up();
+        warming.health()
+    });
+    let health = warmed.await.map_err(BatchError::Panicked)?;
+    if health.status.is_serving() {
+        Ok(service)
+    } else {
+        Err(BatchError::Unfit(health.problems.join("; ")))
+    }
 }
 
 /// What became of one line.
@@ -184,7 +215,7 @@ pub async fn run_one(
     object: Map<String, Value>,
     settings: &BatchSettings,
 ) -> JobResult {
-    let line = Line { number: 1, content: manifest::job_of(object) };
+    let line = Line { number: None, content: manifest::job_of(object) };
     match Output::new(settings) {
         Ok(output) => render(service, line, output.as_ref(), settings.attempts).await,
         Err(error) => JobResult::failed(&line, &JobError::new(Stage::Deliver, error), None),

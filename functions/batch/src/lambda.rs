@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use duolip_pipeline::CancellationToken;
 use duolip_service::batch::{
-    BatchSettings, JobResult, Manifest, Results, Status, Tally, run as run_batch, run_one,
+    BatchSettings, Manifest, Results, Status, Tally, run as run_batch, run_one, warm,
 };
 use duolip_service::config::{BatchArgs, Config};
 use duolip_service::service::Service;
@@ -14,7 +14,8 @@ use serde_json::{Map, Value, json};
 use crate::event::{Event, Message};
 use crate::told;
 
-/// How long before the function's deadline a schedule begins no more jobs: time for those under way.
+/// The most that is kept before the function's deadline, in which a schedule begins no more jobs: time
+/// for those under way. Of a short function it is a quarter.
 const RESERVE: Duration = Duration::from_mins(2);
 
 /// Answers Lambda's events until the process ends. The engine is built first, within Lambda's
@@ -24,9 +25,7 @@ const RESERVE: Duration = Duration::from_mins(2);
 /// When the settings do not fit together or Lambda's runtime API does not answer.
 pub(crate) async fn run(args: &BatchArgs, config: Config) -> anyhow::Result<()> {
     let settings = args.settings(&config).map_err(anyhow::Error::msg)?;
-    let service = Service::new(config);
-    let warming = service.clone();
-    tokio::task::spawn_blocking(move || warming.warm_up()).await?;
+    let service = warm(config).await?;
     let function = Function { service, settings };
     let answered = lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let function = function.clone();
@@ -48,11 +47,20 @@ impl Function {
                 self.schedule(&manifest, &results, &event.context).await
             }
             Event::Queue(messages) => Ok(self.queue(messages).await),
-            Event::Item(object) => self.item(object).await,
+            Event::Item(object) => {
+                let result = run_one(&self.service, object, &self.settings).await;
+                // The invocation's error, so that the map tries again.
+                if result.status == Status::Error && (result.retryable || result.ours) {
+                    return Err(result.line.trim_end().to_owned().into());
+                }
+                Ok(serde_json::from_str(&result.line)?)
+            }
             Event::Items(items) => {
+                // Each has its own result: what is done is not done again for another's failure.
                 let mut results = Vec::with_capacity(items.len());
                 for item in items {
-                    results.push(self.item(object(item)).await?);
+                    let result = run_one(&self.service, object(item), &self.settings).await;
+                    results.push(serde_json::from_str(&result.line)?);
                 }
                 Ok(Value::Array(results))
             }
@@ -73,7 +81,8 @@ impl Function {
         let stop = CancellationToken::new();
         let in_time = stop.clone();
         let left = context.deadline().duration_since(std::time::SystemTime::now());
-        let left = left.unwrap_or_default().saturating_sub(RESERVE);
+        let left = left.unwrap_or_default();
+        let left = left.saturating_sub(RESERVE.min(left / 4));
         let timer = tokio::spawn(async move {
             tokio::time::sleep(left).await;
             in_time.cancel();
@@ -99,16 +108,6 @@ impl Function {
             }
         }
         json!({"batchItemFailures": failures})
-    }
-
-    /// The result of one item. An error that may pass is the invocation's, so that the map tries
-    /// again.
-    async fn item(&self, object: Map<String, Value>) -> Result<Value, Error> {
-        let result: JobResult = run_one(&self.service, object, &self.settings).await;
-        if result.status == Status::Error && result.retryable {
-            return Err(result.line.trim_end().to_owned().into());
-        }
-        Ok(serde_json::from_str(&result.line)?)
     }
 }
 

@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use duolip_pipeline::CancellationToken;
 use duolip_pipeline::error::{Classify, chain};
 
-use super::{BatchError, BatchSettings, JobResult, Manifest, Results, Tally, run};
+use super::{BatchError, BatchSettings, JobResult, Manifest, Results, Tally, run, warm};
 use crate::config::{BatchArgs, Config};
 use crate::errors::outside;
 use crate::serve::asked_to_stop;
-use crate::service::Service;
 
 /// The exit code of a wrong setting.
 const EXIT_CONFIG: u8 = 64;
@@ -73,10 +72,7 @@ async fn batch(
     if settings.output.is_none() {
         settings.output = results.folder().map(Path::to_owned);
     }
-    let service = Service::new(config);
-    let warming = service.clone();
-    let warmed = tokio::task::spawn_blocking(move || warming.warm_up());
-    warmed.await.map_err(BatchError::Panicked)?;
+    let service = warm(config).await?;
     run(&service, manifest, results, &settings, stop, told).await
 }
 

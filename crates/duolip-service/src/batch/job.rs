@@ -24,8 +24,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// A line of a manifest: a job, or why it is none.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Counted from 1.
-    pub(super) number: usize,
+    /// Counted from 1; `None` for a job that comes alone.
+    pub(super) number: Option<usize>,
     pub(super) content: Result<JobLine, BadLine>,
 }
 
@@ -65,7 +65,8 @@ pub struct JobResult {
 #[derive(Serialize)]
 struct ResultLine<'a, T> {
     id: Option<&'a str>,
-    line: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<PathBuf>,
@@ -74,7 +75,7 @@ struct ResultLine<'a, T> {
 }
 
 impl JobResult {
-    fn ok(id: &str, number: usize, answer: &Answer, folder: Option<&Path>) -> Self {
+    fn ok(id: &str, number: Option<usize>, answer: &Answer, folder: Option<&Path>) -> Self {
         let mut summary = answer.summary();
         let path = folder.and_then(|folder| match &answer.handed {
             Handed::Stored(stored) => Some(folder.join(&stored.key)),

@@ -24,7 +24,11 @@ pub(super) const S3_SCHEME: &str = "s3://";
 pub(super) const OBJECT_BYTES: u64 = 256 << 20;
 
 /// A manifest that is open.
-pub struct Manifest(Box<dyn BufRead + Send>);
+pub struct Manifest {
+    lines: Box<dyn BufRead + Send>,
+    /// Whether reading may wait for ever, as for somebody who types.
+    pub(super) may_wait: bool,
+}
 
 impl std::fmt::Debug for Manifest {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,7 +83,7 @@ impl Manifest {
     /// [`ManifestError`].
     pub async fn open(location: &str, delivery: &DeliveryArgs) -> Result<Self, ManifestError> {
         if location == "-" {
-            return Ok(Self(Box::new(BufReader::new(std::io::stdin()))));
+            return Ok(Self { lines: Box::new(BufReader::new(std::io::stdin())), may_wait: true });
         }
         if location.starts_with(S3_SCHEME) {
             let place = S3Location::parse(location)?;
@@ -87,7 +91,7 @@ impl Manifest {
             return Ok(Self::of(content));
         }
         match File::open(location) {
-            Ok(file) => Ok(Self(Box::new(BufReader::new(file)))),
+            Ok(file) => Ok(Self { lines: Box::new(BufReader::new(file)), may_wait: false }),
             Err(source) => Err(ManifestError::Unopened { location: location.to_owned(), source }),
         }
     }
@@ -95,7 +99,7 @@ impl Manifest {
     /// A manifest that is in memory.
     #[must_use]
     pub fn of(content: Vec<u8>) -> Self {
-        Self(Box::new(Cursor::new(content)))
+        Self { lines: Box::new(Cursor::new(content)), may_wait: false }
     }
 }
 
@@ -132,7 +136,7 @@ impl Shard {
         let name = place.rfind('/').map_or(0, |slash| slash + 1);
         let dot = place[name..].rfind('.').filter(|&dot| dot > 0).map(|dot| name + dot);
         let (stem, ending) = place.split_at(dot.unwrap_or(place.len()));
-        format!("{stem}-{}{ending}", self.index)
+        format!("{stem}-{}-of-{}{ending}", self.index, self.of)
     }
 
     /// Whether the line `number`, counted from 1, belongs to it.
@@ -230,14 +234,14 @@ impl Lines {
     fn next_text(&mut self) -> std::io::Result<Option<Result<Vec<u8>, BadLine>>> {
         let mut text = Vec::new();
         let most = self.limit_bytes as u64 + 1;
-        if (&mut self.manifest.0).take(most).read_until(b'\n', &mut text)? == 0 {
+        if (&mut self.manifest.lines).take(most).read_until(b'\n', &mut text)? == 0 {
             return Ok(None);
         }
         self.number += 1;
         if text.last() == Some(&b'\n') {
             text.pop();
         } else if text.len() > self.limit_bytes {
-            self.manifest.0.skip_until(b'\n')?;
+            self.manifest.lines.skip_until(b'\n')?;
             let (number, limit_bytes) = (self.number, self.limit_bytes);
             return Ok(Some(Err(BadLine::TooLong { number, limit_bytes })));
         }
@@ -271,7 +275,7 @@ impl Iterator for Lines {
             // A line of another shard is read all the same: its id may come again in this one's.
             let content = text.and_then(|text| self.job(&text));
             if self.shard.has(self.number) {
-                return Some(Ok(Line { number: self.number, content }));
+                return Some(Ok(Line { number: Some(self.number), content }));
             }
         }
     }
@@ -285,7 +289,7 @@ mod tests {
         let lines = Lines::new(Manifest::of(text.to_vec()), 40, shard);
         let told = |line: Line| {
             let content = line.content.map(|job| job.id).map_err(|error| error.to_string());
-            (line.number, content)
+            (line.number.unwrap(), content)
         };
         lines.map(|line| told(line.unwrap())).collect()
     }
@@ -338,7 +342,9 @@ mod tests {
         numbers.sort_unstable();
         assert_eq!(numbers, [1, 2, 4, 5]);
         let second = Shard::new(1, 3).unwrap();
-        for (place, name) in [("a.d/r", "a.d/r-1"), ("s3://b/r.jsonl", "s3://b/r-1.jsonl")] {
+        for (place, name) in
+            [("a.d/r", "a.d/r-1-of-3"), ("s3://b/r.jsonl", "s3://b/r-1-of-3.jsonl")]
+        {
             assert_eq!(second.name(place), name);
             assert_eq!(Shard::WHOLE.name(place), place);
         }

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::job::{Line, Status};
 use super::manifest::{OBJECT_BYTES, S3_SCHEME, Shard};
 use crate::config::DeliveryArgs;
+use crate::errors::outside;
 use crate::store::{self, StoreError};
 
 /// How long results in a bucket may lag behind.
@@ -89,7 +90,7 @@ impl Done {
     pub(super) fn has(&self, line: &Line) -> bool {
         match &line.content {
             Ok(job) => self.ids.contains(&job.id),
-            Err(_) => self.lines.contains(&line.number),
+            Err(_) => line.number.is_some_and(|number| self.lines.contains(&number)),
         }
     }
 }
@@ -125,7 +126,16 @@ struct Known {
 
 #[derive(Deserialize)]
 struct KnownError {
-    retryable: bool,
+    code: String,
+}
+
+impl KnownError {
+    /// Whether the job itself is wrong, and would fail again. What the machine or a service lacked
+    /// may be there the next time.
+    fn is_the_jobs(&self) -> bool {
+        let kinds = ErrorKind::ALL.map(outside);
+        kinds.iter().any(|kind| kind.code == self.code && matches!(kind.status, 400..=422))
+    }
 }
 
 impl Results {
@@ -168,7 +178,8 @@ impl Results {
     }
 
     /// Opens the results `path`, made when missing. What a killed process has half written at its end
-    /// is cut off, and errors that may pass are taken out: their jobs are rendered again.
+    /// is cut off, and errors that are not the job's own fault are taken out: such jobs are rendered
+    /// again.
     ///
     /// # Errors
     /// [`ResultsError`].
@@ -286,7 +297,7 @@ impl Results {
 impl Done {
     /// Notes a result; false for one that is not to be kept.
     fn add(&mut self, known: Known) -> bool {
-        if known.error.is_some_and(|error| error.retryable) {
+        if known.error.is_some_and(|error| !error.is_the_jobs()) {
             return false;
         }
         let new = match known.id {
@@ -309,9 +320,9 @@ mod tests {
 
     const OK: &str = "{\"id\":\"a\",\"line\":1,\"status\":\"ok\",\"frames\":5}\n";
     const BAD: &str =
-        "{\"id\":null,\"line\":2,\"status\":\"error\",\"error\":{\"retryable\":false}}\n";
+        "{\"id\":null,\"line\":2,\"status\":\"error\",\"error\":{\"code\":\"invalid_input\"}}\n";
     const PASSING: &str =
-        "{\"id\":\"c\",\"line\":3,\"status\":\"error\",\"error\":{\"retryable\":true}}\n";
+        "{\"id\":\"c\",\"line\":3,\"status\":\"error\",\"error\":{\"code\":\"pair_required\"}}\n";
 
     fn opened(content: &str) -> (tempfile::TempDir, PathBuf, Result<Results, ResultsError>) {
         let folder = tempfile::tempdir().unwrap();
@@ -322,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_half_line_and_an_error_that_may_pass_are_taken_out_and_the_rest_is_kept() {
+    fn a_half_line_and_an_error_that_is_not_the_jobs_are_taken_out_and_the_rest_is_kept() {
         let (_folder, path, results) = opened(&[OK, PASSING, BAD, &OK[..20]].concat());
         let mut results = results.unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), [OK, BAD].concat());
