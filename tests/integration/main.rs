@@ -18,3 +18,4 @@ mod runpod;
 mod seams;
 mod server;
 mod settings;
+mod triggers;
