@@ -1,5 +1,6 @@
 """The HTTP function in the emulator of cargo-lambda, by the commands of the documentation."""
 
+import base64
 import os
 import pathlib
 import signal
@@ -17,9 +18,11 @@ ENVIRONMENT = {
     **os.environ,
     "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
     "DUOLIP_LAMBDA_RESPONSE": "streaming",
-    # Lossless, so that a minute of speech is more than a buffered answer may be.
+    # Lossless and hardly compressed, so that a minute of speech is more than a buffered answer may be.
     "DUOLIP_X264_CRF": "0",
+    "DUOLIP_X264_PRESET": "ultrafast",
 }
+PROGRAMS = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 START_SECONDS = 600
 
 
@@ -70,6 +73,18 @@ def test_the_emulator_renders_and_stays_warm(emulator):
     said = emulator.read_text()
     assert said.count("job done") == 2, said
     assert said.count("lip-sync model warm") == 2, said
+
+
+def test_a_streamed_video_is_that_of_the_command_line(emulator, tmp_path):
+    speech, video = tmp_path / "speech.wav", tmp_path / "video.mp4"
+    subprocess.run(["espeak-ng", "-w", speech, "One, two, three, four."], check=True)
+    audio = base64.b64encode(speech.read_bytes()).decode()
+    job = {"audio": audio, "num_workers": 2}
+    answer = requests.post(f"{URL}/api/generate_parallel", json=job, timeout=300)
+    assert answer.status_code == 200, answer.text
+    render = [PROGRAMS / "duolip", "render", "--audio", speech, "--num-workers", "2"]
+    subprocess.run([*render, "--output", video], cwd=ROOT, env=ENVIRONMENT, check=True)
+    assert answer.content == video.read_bytes(), "another video than the command line's"
 
 
 def test_a_video_over_the_limit_of_a_buffered_answer_is_streamed_whole(emulator, tmp_path):
