@@ -29,6 +29,8 @@ START_SECONDS = 600
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory):
     """`cargo lambda-watch` with the function answering; its log is the value."""
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{URL}/ping", timeout=5)  # Somebody else's server would answer in its place.
     log = tmp_path_factory.mktemp("emulator") / "log"
     with log.open("w") as said:
         process = subprocess.Popen(
@@ -109,4 +111,5 @@ def test_an_invocation_with_the_sample_event_gets_a_video(emulator):
     command += ["--data-file", event, "duolip-http"]
     said = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False)
     assert said.returncode == 0, said.stderr
-    assert b"video/mp4" in said.stdout and b"ftyp" in said.stdout, said.stdout[:500]
+    # A streamed answer comes as it is: the video.
+    assert said.stdout[4:8] == b"ftyp", said.stdout[:200]
