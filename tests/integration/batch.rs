@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use duolip_testkit::s3::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
-use lambda_simulator::{InvocationStatus, Simulator};
 use serde_json::{Value, json};
 
+use crate::function::{Function, recorded};
 use crate::media::{Probe, wav};
 use crate::server::{Folders, program, root};
 
@@ -328,80 +328,28 @@ fn manifest_results_and_videos_may_lie_in_a_bucket() {
     assert_eq!(output.status.code(), Some(66), "{}", said(&output));
 }
 
-/// `duolip-batch` as Lambda runs it.
-struct Function {
-    simulator: Simulator,
-    process: Child,
-    batch: Batch,
-}
-
-impl Function {
-    async fn start(settings: &[(&str, &str)]) -> Self {
-        let simulator =
-            Simulator::builder().invocation_timeout(PATIENCE * 4).build().await.unwrap();
-        let mut variables = simulator.lambda_env_vars();
-        variables.remove("PATH");
-        let batch = Batch::new(&[]);
-        let process = Command::new(program("duolip-batch"))
-            .current_dir(batch.folders.cache.path())
-            .envs(variables)
-            .env("DUOLIP_DATA_DIR", root())
-            .env("DUOLIP_WORK_DIR", batch.folders.work.path())
-            .env("DUOLIP_CACHE_DIR", batch.folders.cache.path())
-            .envs(settings.iter().copied())
-            .stderr(File::create(batch.path("log")).unwrap())
-            .spawn()
-            .unwrap();
-        Self { simulator, process, batch }
-    }
-
-    async fn invoke(&self, event: Value) -> Result<Value, String> {
-        let id = self.simulator.enqueue_payload(event).await;
-        let state = self.simulator.wait_for_invocation_complete(&id, PATIENCE).await;
-        let state = state.unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
-        match state.status {
-            InvocationStatus::Success => Ok(state.response.unwrap().payload),
-            _ => Err(state.error.unwrap().error_message),
-        }
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.batch.path("log")).unwrap()
-    }
-}
-
-impl Drop for Function {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The recorded event `name`.
-fn event(name: &str) -> Value {
-    let file = root().join("functions/batch/events").join(name).with_extension("json");
-    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn lambda_renders_schedules_queues_and_maps_with_one_engine() {
-    let function = Function::start(&[("DUOLIP_BATCH_OUTPUT", "videos")]).await;
-    let manifest = function.batch.path("nightly.jsonl");
+    let batch = Batch::new(&[]);
+    let output = batch.path("videos");
+    let settings = [("DUOLIP_BATCH_OUTPUT", output.to_str().unwrap())];
+    let function = Function::start("duolip-batch", &settings).await;
+    let manifest = batch.path("nightly.jsonl");
     let lines = [short("a").to_string(), "oops".to_owned(), short("b").to_string()];
     std::fs::write(&manifest, lines.join("\n")).unwrap();
-    let mut schedule = event("schedule");
+    let mut schedule = recorded("batch", "schedule");
     schedule["manifest"] = json!(manifest);
-    schedule["results"] = json!(function.batch.path("nightly.results.jsonl"));
+    schedule["results"] = json!(batch.path("nightly.results.jsonl"));
     let answer = function.invoke(schedule.clone()).await.unwrap();
     assert_eq!(
         (&answer["ok"], &answer["failed"], &answer["left"]),
         (&json!(2), &json!(1), &json!(0))
     );
-    assert_eq!(function.batch.results("nightly.results.jsonl").len(), 3);
+    assert_eq!(batch.results("nightly.results.jsonl").len(), 3);
     let again = function.invoke(schedule).await.unwrap();
     assert_eq!((&again["ok"], &again["before"]), (&json!(2), &json!(3)));
 
-    let mut queue = event("queue");
+    let mut queue = recorded("batch", "queue");
     let template = queue["Records"][0].clone();
     let bodies = [short("c").to_string(), "no JSON".to_owned(), json!({"id": "d"}).to_string()];
     let records = bodies.iter().enumerate().map(|(at, body)| {
@@ -429,9 +377,8 @@ async fn lambda_renders_schedules_queues_and_maps_with_one_engine() {
         function.invoke(json!({"Records": [{"eventSource": "aws:s3"}]})).await.unwrap_err();
     assert!(refusal.contains("this event is an object with Records"), "{refusal}");
     let videos = ["a", "b", "c", "e", "f"].map(|id| format!("{id}.mp4"));
-    assert_eq!(function.batch.videos(), videos.into());
-    assert_eq!(function.log().matches("lip-sync model warm").count(), 2);
-    assert!(Path::new(&function.batch.path("videos/e.mp4")).exists());
+    assert_eq!(batch.videos(), videos.into());
+    assert_eq!(function.said("lip-sync model warm"), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -439,15 +386,15 @@ async fn a_message_whose_error_may_pass_stays_in_the_queue() {
     let mut server = S3Server::start();
     let (store, endpoint) = (format!("s3://{BUCKET}/videos"), server.endpoint());
     server.kill();
-    let function = Function::start(&[
+    let settings = [
         ("DUOLIP_STORE", store.as_str()),
         ("DUOLIP_S3_ENDPOINT", endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
         ("DUOLIP_BATCH_ATTEMPTS", "1"),
-    ])
-    .await;
-    let mut queue = event("queue");
+    ];
+    let function = Function::start("duolip-batch", &settings).await;
+    let mut queue = recorded("batch", "queue");
     queue["Records"][0]["body"] = json!(short("kept").to_string());
     let answer = function.invoke(queue.clone()).await.unwrap();
     let id = &queue["Records"][0]["messageId"];

@@ -1,85 +1,16 @@
 //! The HTTP function behind Lambda's runtime API: the real program, recorded events.
 
-use std::fs::File;
-use std::process::{Child, Command};
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use lambda_simulator::{InvocationStatus, Simulator};
 use serde_json::{Value, json};
 
+use crate::function::{Function, recorded};
 use crate::media::wav;
-use crate::server::{Folders, Server, program, root};
-
-/// As long as the slowest machine may take for a start or a job.
-const PATIENCE: Duration = Duration::from_secs(150);
-
-/// `duolip-http` as Lambda runs it.
-struct Function {
-    simulator: Simulator,
-    process: Child,
-    folders: Folders,
-}
-
-impl Function {
-    async fn start(settings: &[(&str, &str)]) -> Self {
-        let simulator = Simulator::builder()
-            .function_name("duolip-http")
-            .invocation_timeout(PATIENCE)
-            .build()
-            .await
-            .unwrap();
-        let mut variables = simulator.lambda_env_vars();
-        // Ours has ffmpeg and espeak-ng on it.
-        variables.remove("PATH");
-        let folders = Folders::new();
-        let log = File::create(folders.cache.path().join("log")).unwrap();
-        let process = Command::new(program("duolip-http"))
-            .current_dir(folders.cache.path())
-            .envs(variables)
-            .env("DUOLIP_DATA_DIR", root())
-            .env("DUOLIP_WORK_DIR", folders.work.path())
-            .env("DUOLIP_CACHE_DIR", folders.cache.path())
-            .envs(settings.iter().copied())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self { simulator, process, folders }
-    }
-
-    /// The answer to `event`, or the error of the invocation.
-    async fn invoke(&self, event: Value) -> Result<Value, String> {
-        let id = self.simulator.enqueue_payload(event).await;
-        let done = self.simulator.wait_for_invocation_complete(&id, PATIENCE).await;
-        let state = done.unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
-        match state.status {
-            InvocationStatus::Success => Ok(state.response.unwrap().payload),
-            _ => Err(state.error.unwrap().error_message),
-        }
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folders.cache.path().join("log")).unwrap()
-    }
-
-    /// How often the log says `words`.
-    fn said(&self, words: &str) -> usize {
-        self.log().lines().filter(|line| line.contains(words)).count()
-    }
-}
-
-impl Drop for Function {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+use crate::server::Server;
 
 /// The recorded event `name`, asking for `path` with `body`.
 fn event(name: &str, method: &str, path: &str, body: Option<&str>) -> Value {
-    let file = root().join("functions/http/events").join(name).with_extension("json");
-    let mut event: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let mut event = recorded("http", name);
     if event.get("version").is_some() {
         event["rawPath"] = json!(path);
         event["requestContext"]["http"]["method"] = json!(method);
@@ -121,7 +52,7 @@ async fn every_front_gets_the_answer_of_plain_http_and_the_models_are_loaded_onc
     let wrong = server.post("/api/generate", json!({"text": "Hi", "num_workers": 17})).await;
     let wrong: Value = wrong.json().await.unwrap();
 
-    let function = Function::start(&[]).await;
+    let function = Function::start("duolip-http", &[]).await;
     for front in FRONTS {
         let body_text = request.to_string();
         let asked = event(front, "POST", "/api/generate_parallel", Some(&body_text));
@@ -147,7 +78,7 @@ async fn every_front_gets_the_answer_of_plain_http_and_the_models_are_loaded_onc
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_request_is_refused_and_the_function_goes_on() {
-    let function = Function::start(&[]).await;
+    let function = Function::start("duolip-http", &[]).await;
     let queue = json!({"Records": [{"eventSource": "aws:sqs", "body": "{}"}]});
     let refusal = function.invoke(queue).await.unwrap_err();
     assert!(refusal.contains("this event is an object with Records"), "{refusal}");
@@ -183,7 +114,7 @@ async fn a_video_too_large_for_the_front_becomes_a_url_or_says_what_is_missing()
     let audio = BASE64_STANDARD.encode(wav(16_000 * 12, 16_000));
     let request = json!({"audio": audio, "num_workers": 1}).to_string();
     let asked = event("load_balancer", "POST", "/api/generate", Some(&request));
-    let function = Function::start(&large).await;
+    let function = Function::start("duolip-http", &large).await;
     let answer = function.invoke(asked.clone()).await.unwrap();
     assert_eq!(answer["statusCode"], 413);
     let said: Value = serde_json::from_slice(&body(&answer)).unwrap();
@@ -192,12 +123,15 @@ async fn a_video_too_large_for_the_front_becomes_a_url_or_says_what_is_missing()
     assert!(said["error"]["message"].as_str().unwrap().contains("set DUOLIP_STORE"), "{said}");
 
     let store = tempfile::tempdir().unwrap();
-    let function = Function::start(&[
-        large[0],
-        large[1],
-        ("DUOLIP_STORE", store.path().to_str().unwrap()),
-        ("DUOLIP_STORE_PUBLIC_URL", "https://videos.example"),
-    ])
+    let function = Function::start(
+        "duolip-http",
+        &[
+            large[0],
+            large[1],
+            ("DUOLIP_STORE", store.path().to_str().unwrap()),
+            ("DUOLIP_STORE_PUBLIC_URL", "https://videos.example"),
+        ],
+    )
     .await;
     let answer = function.invoke(asked).await.unwrap();
     assert_eq!(answer["statusCode"], 303);

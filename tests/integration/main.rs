@@ -8,6 +8,7 @@ mod batch;
 mod command_line;
 mod delivery;
 mod exactness;
+mod function;
 mod health;
 mod http;
 mod import;
