@@ -51,13 +51,15 @@ test: ## every test: Rust's, the examples in the documentation, Python's
 	cargo test --workspace --doc
 	$(PYTHON) -m pytest tests/python
 
-lint: ## formatting, clippy, documentation, licences, shell scripts; any warning fails
-	@scripts/setup.sh packages toolchain
+lint: ## formatting, clippy, documentation, licences, shell scripts, template.yaml; any warning fails
+	@scripts/setup.sh packages toolchain deploy
 	cargo metadata --locked --format-version 1 > /dev/null
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 	shellcheck $(SHELL_SCRIPTS)
+	$(CARGO_TARGET_DIR)/tools/bin/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 $(CARGO_TARGET_DIR)/tools/bin/sam validate --lint --template template.yaml
 	@if cargo deny --version > /dev/null 2>&1; then \
 	    cargo deny --locked check bans licenses sources; \
 	else \

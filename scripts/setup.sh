@@ -4,8 +4,8 @@
 #
 #   scripts/setup.sh            every step
 #   scripts/setup.sh STEP...    only these: packages toolchain venv training runpod onnxruntime
-#                               nextest s3s-fs, or deny, wanted by `make lint` for one check and not
-#                               installed unasked
+#                               nextest s3s-fs; or deploy, wanted by `make lint` alone; or deny,
+#                               wanted by it for one check and not installed unasked
 #
 # CARGO_TARGET_DIR (default: target, in the repository's root) is where ONNX Runtime's library and
 # the Python environment go; `cargo clean` takes them away and the next run brings them back.
@@ -248,6 +248,19 @@ step_s3s-fs() {
     say s3s-fs "installed s3s-fs $S3S_FS_VERSION"
 }
 
+# What checks template.yaml, in an environment of its own: it pins much that others use, too.
+step_deploy() {
+    local tools=$target/tools
+    if cmp -s scripts/requirements-deploy.txt "$tools/requirements.txt"; then
+        say deploy "found cfn-lint and sam in $tools"
+        return
+    fi
+    quietly deploy python3 -m venv --clear "$tools"
+    quietly deploy "$tools/bin/python" -m pip install --disable-pip-version-check -r scripts/requirements-deploy.txt
+    cp scripts/requirements-deploy.txt "$tools/requirements.txt"
+    say deploy "installed cfn-lint and sam into $tools"
+}
+
 step_deny() {
     cargo_tool deny "$DENY_VERSION"
 }
@@ -259,7 +272,7 @@ main() {
     fi
     for step in "${steps[@]}"; do
         if ! declare -F "step_$step" >/dev/null; then
-            die "$step" "no such step; there are: packages toolchain venv training runpod onnxruntime nextest s3s-fs deny"
+            die "$step" "no such step; there are: packages toolchain venv training runpod onnxruntime nextest s3s-fs deploy deny"
         fi
     done
     require_cargo
