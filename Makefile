@@ -19,7 +19,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh bench/*.sh models/training/*.sh
 
 export DEMO_TEXT ?= Здравствуйте! Меня зовут Анна, и я говорю то, что вы напишете. Губы смыкаются на буквах п, б и м, округляются на о и у. Эту речь рисуют две нейросети сразу: одна начинает, другая продолжает, а шва между ними не видно. And now a few words in English, just for fun. Спасибо за внимание!
 
-.PHONY: help setup build demo serve test lint bench bench-gpu demo-pair-table gallery
+.PHONY: help setup build demo serve test lint bench bench-gpu demo-pair-table layers gallery
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -84,6 +84,10 @@ demo-pair-table: ## measure the demo pair in rendered videos: docs/demo-pair.md
 	cargo build --profile $(PROFILE) --package duolip-cli
 	DUOLIP_BIN=$(BIN)/duolip PYTHONPATH=models/training \
 	    $(PYTHON) -m demo_pair.evaluate --pair $(PAIR) --output docs/demo-pair.md
+
+layers: ## make the Lambda layers of template.yaml: target/layers
+	@scripts/setup.sh packages venv onnxruntime
+	scripts/layers.sh
 
 gallery: ## render the README's gallery: docs/gallery.webp
 	@scripts/setup.sh packages toolchain venv onnxruntime
