@@ -6,6 +6,7 @@ The library is one global engine: one process, one utterance at a time.
 """
 
 import ctypes
+import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,11 +67,17 @@ class Speech:
         return len(self.samples) / self.sample_rate
 
 
+_parent = None
+
+
 class _Engine:
-    def __init__(self):
+    def __init__(self, parent):
         self.library = ctypes.CDLL("libespeak-ng.so.1")
         self.sample_rate = self.library.espeak_Initialize(
-            AUDIO_OUTPUT_SYNCHRONOUS, 0, None, INITIALIZE_PHONEME_EVENTS | INITIALIZE_PHONEME_IPA
+            AUDIO_OUTPUT_SYNCHRONOUS,
+            0,
+            None if parent is None else str(parent).encode(),
+            INITIALIZE_PHONEME_EVENTS | INITIALIZE_PHONEME_IPA,
         )
         if self.sample_rate <= 0:
             raise RuntimeError(
@@ -148,7 +155,21 @@ class _Engine:
 
 @cache
 def _engine():
-    return _Engine()
+    return _Engine(_parent)
+
+
+def data_folder():
+    """Where espeak-ng keeps its voices."""
+    said = subprocess.run(["espeak-ng", "--version"], check=True, capture_output=True, text=True)
+    return Path(said.stdout.rpartition("Data at: ")[2].strip())
+
+
+def use_data_in(parent):
+    """Voices are read from espeak-ng-data in this folder. Only before anything is spoken."""
+    global _parent
+    if _engine.cache_info().currsize:
+        raise RuntimeError("espeak-ng has already begun to speak")
+    _parent = parent
 
 
 def speak(text, voice, words_per_minute=160, pitch=50, pitch_range=50):

@@ -85,8 +85,13 @@ def _shapes_of(ipa):
         return [vowels[0]] if len(vowels) == 1 else [vowels[0], vowels[-1]]
     if known[0] == "j" and len(known) > 1 and known[1] in _VOWELS:  # Russian я and ю are one event
         return [_SHAPES["j"], _SHAPES[known[1]]]
-    affricate = known[0] in "td" and len(known) > 1 and known[1] in _SIBILANTS
-    return [_SHAPES[known[affricate]]]
+    return [_SHAPES[known[_is_affricate(ipa)]]]
+
+
+def _is_affricate(ipa):
+    """Whether a stop is let go into a sibilant, which the lips shape from the beginning."""
+    known = [symbol for symbol in ipa if symbol in _SHAPES]
+    return len(known) > 1 and known[0] in "td" and known[1] in _SIBILANTS
 
 
 def _starts_with(ipa, symbols):
@@ -110,13 +115,16 @@ def _sounding_interval(previous, phoneme, following):
     """
     start, end = phoneme.start, following.start
     before_vowel = _starts_with(following.ipa, _VOWELS)
-    if _starts_with(phoneme.ipa, _VOICELESS_STOPS):
+    if _is_affricate(phoneme.ipa):
+        start -= _STOP_CLOSURE if _starts_with(phoneme.ipa, _VOICELESS_STOPS) else 0
+    elif _starts_with(phoneme.ipa, _VOICELESS_STOPS):
         start = phoneme.start - _STOP_CLOSURE
         end = phoneme.start + 0.005 if before_vowel else min(end, phoneme.start + 0.030)
     elif _starts_with(phoneme.ipa, _VOWELS):
-        if previous is not None and _starts_with(previous.ipa, _VOICELESS_STOPS):
+        before = "" if previous is None else previous.ipa
+        if _starts_with(before, _VOICELESS_STOPS) and not _is_affricate(before):
             start = previous.start + 0.005
-        elif previous is not None and _starts_with(previous.ipa, _SHAPES.keys() - _VOWELS.keys()):
+        elif _starts_with(before, _SHAPES.keys() - _VOWELS.keys()) and not _is_affricate(before):
             start -= _VOWEL_EVENT_DELAY
     elif before_vowel:
         end -= _VOWEL_EVENT_DELAY
@@ -147,7 +155,7 @@ def held_by_segments(segments):
         if opened is not None and _starts_with(segment.ipa, _SHAPES.keys()):
             start = opened
         opened = None
-        if _starts_with(segment.ipa, _VOICELESS_STOPS) and len(_shapes_of(segment.ipa)) == 1:
+        if _starts_with(segment.ipa, _VOICELESS_STOPS) and not _is_affricate(segment.ipa):
             release = min((1 - _CLOSURE_SHARE) * (end - start), _LONGEST_RELEASE)
             opened = end = end - release
         held.append(Held(start, end, segment.ipa))

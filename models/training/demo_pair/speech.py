@@ -17,6 +17,7 @@ import numpy as np
 from demo_pair import augment, espeak
 from demo_pair.engines import in_training
 from demo_pair.engines.segments import Segment, Utterance
+from demo_pair.espeak_variants import DrawnVariant
 from demo_pair.mel import SAMPLE_RATE, mel_from_pcm, pad_to_frames, resample_to_16k, window_starts
 from demo_pair.mouth_track import VIDEO_RATE, mouth_track
 from demo_pair.texts import random_sentence
@@ -39,6 +40,7 @@ VARIANTS = (
     "john Lee linda marcelo Marco Mario max Michael michel miguel Mike norbert pablo paul pedro "
     "quincy rob robert sandro steph travis zac grandpa Diogo"
 ).split()
+_DRAWN_SHARE = 0.5  # of the clips by espeak-ng, those by a voice that was never there before
 HELD_OUT_VARIANTS = "antonio aunty Denis grandma shelby Storm victor".split()
 
 _WHISPERED_SHARE = 0.3  # of the clips by espeak-ng, those that are partly whispered
@@ -81,11 +83,14 @@ class OtherEngines:
         return speak
 
 
-def _espeak_speaker(random):
+def _espeak_speaker(random, drawn):
     names = list(VOICES)
     voice = str(random.choice(names, p=[share for _, share in VOICES.values()]))
     language = VOICES[voice][0]
-    if random.random() < 0.9:
+    if random.random() < _DRAWN_SHARE:
+        drawn.draw(random)
+        voice += "+" + drawn.name
+    elif random.random() < 0.9:
         voice += "+" + str(random.choice(VARIANTS))
 
     def speak(slower):
@@ -122,14 +127,14 @@ def _in_frames(samples, track):
     return samples / max(np.abs(samples).max(), 1e-6), track
 
 
-def random_clip(random, others):
+def random_clip(random, others, drawn):
     """One training clip: samples at 16 kHz and the mouth of each of its frames."""
     if random.random() < _SPEECHLESS_SHARE:
         frames = int(random.integers(VIDEO_RATE, 6 * VIDEO_RATE))
         samples = augment.without_speech(random, frames * _SAMPLES_PER_FRAME)
         return samples, np.zeros((frames, 6), np.float32)
     from_others = bool(others.voices) and random.random() < _OTHER_ENGINES_SHARE
-    speak = others.speaker(random) if from_others else _espeak_speaker(random)
+    speak = others.speaker(random) if from_others else _espeak_speaker(random, drawn)
     slower = random.uniform(0.87, 1.15) if random.random() < 0.5 else 1.0
     parts = [_silence(random, 16)]
     for _ in range(random.integers(1, 4)):
@@ -142,13 +147,13 @@ def random_clip(random, others):
     return augment.recorded(random, samples), track
 
 
-def build(minutes, seed, others):
+def build(minutes, seed, others, drawn):
     """`minutes` of speech as arrays: mel (steps, 80), starts (frames), mouths (frames, 6)."""
     random = np.random.default_rng(seed)
     mels, starts, tracks = [], [], []
     steps = frames = 0
     while frames < minutes * 60 * VIDEO_RATE:
-        samples, track = random_clip(random, others)
+        samples, track = random_clip(random, others, drawn)
         mel = pad_to_frames(mel_from_pcm(samples), len(track))
         mels.append(mel.T.astype(np.float16))
         starts.append(window_starts(len(track)) + steps)
@@ -174,12 +179,13 @@ def main():
     if arguments.engine_minutes > 0:
         in_training.record_all(engines, arguments.engine_minutes, arguments.seed)
     others = OtherEngines(engines)
+    drawn = DrawnVariant(arguments.work / "espeak")
     for name, minutes, seed in (
         ("training", arguments.minutes, arguments.seed),
         ("validation", min(15, arguments.minutes / 20), arguments.seed + 1000),
     ):
         began = time.monotonic()
-        speech = build(minutes, seed, others)
+        speech = build(minutes, seed, others, drawn)
         np.savez(arguments.work / f"speech-{name}.npz", **speech)
         still = float((np.abs(speech["mouths"]).max(axis=1) < 0.02).mean())
         print(

@@ -7,6 +7,7 @@ difference is learned as well, so that the mouth does not tremble.
 """
 
 import argparse
+import copy
 import time
 from pathlib import Path
 
@@ -15,10 +16,11 @@ import torch
 from torch import nn
 from torch.nn.functional import smooth_l1_loss
 
-from demo_pair import hearing
+from demo_pair import hearing, precision
 from demo_pair.dataset import MOUTH_WEIGHTS, Speech, altered, mel_tensor, mouth_embedding
 from demo_pair.mouth_track import CLOSE, WIDE
-from demo_pair.network import LipSync
+from demo_pair.network import LipSync, fold_batch_norm
+from demo_pair.reopened import normalised
 
 BATCH = 128  # windows: half as many pairs of neighbours
 PEAK_RATE = 2e-3
@@ -26,7 +28,7 @@ WARM_UP = 300  # steps
 REPORT_EVERY = 400
 SAVE_EVERY = 100
 _AVERAGE = 0.998  # of the weights, per step
-_SIX_WEIGHT = 0.4  # of the error in the six numbers, beside that in the embedding
+_SIX_WEIGHT = 1.0  # of the error in the six numbers, beside that in the embedding
 _MOVEMENT_WEIGHT = 0.25
 _CLOSED_WEIGHT, _WIDTH_WEIGHT = 2.5, 1.0  # of a frame, beside 1
 # Importance of open, wide, close, teeth, tongue, tuck.
@@ -57,7 +59,7 @@ def _pairs_error(embedding, mouths, reader):
     wanted, truth = torch.from_numpy(mouth_embedding(mouths)), torch.from_numpy(mouths)
     heard = (embedding - 1) @ reader
     numbers = smooth_l1_loss(embedding, wanted, beta=0.2, reduction="none").mean(dim=1)
-    six = (smooth_l1_loss(heard, truth, beta=0.1, reduction="none") * _SIX_WEIGHTS).mean(dim=1)
+    six = (smooth_l1_loss(heard, truth, beta=0.3, reduction="none") * _SIX_WEIGHTS).mean(dim=1)
     moved, should = heard[1::2] - heard[::2], truth[1::2] - truth[::2]
     movement = (smooth_l1_loss(moved, should, beta=0.03, reduction="none") * _SIX_WEIGHTS).mean()
     return ((numbers + _SIX_WEIGHT * six) * weight).mean() + _MOVEMENT_WEIGHT * movement
@@ -82,13 +84,15 @@ def _rate(step, steps):
 class Training:
     """Encoder, optimiser and running average; all of it is in its checkpoint."""
 
-    def __init__(self, seed):
-        torch.manual_seed(seed)
-        self.encoder = fresh_encoder()
+    def __init__(self, encoder, keep=0):
+        self.encoder = encoder
+        self.kept = copy.deepcopy(encoder[:keep])
+        fold_batch_norm(self.kept)
+        self.learning = encoder[keep:]
         self.average = fresh_encoder()
         self.average.load_state_dict(self.encoder.state_dict())
         self.optimiser = torch.optim.AdamW(
-            self.encoder.parameters(), PEAK_RATE, weight_decay=1e-3, fused=True
+            self.learning.parameters(), PEAK_RATE, weight_decay=1e-3, fused=True
         )
         self.step = 0
 
@@ -109,6 +113,11 @@ class Training:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
+
+    def hear(self, windows):
+        with torch.no_grad():
+            windows = self.kept(windows)
+        return self.learning(windows).flatten(1)
 
     @torch.no_grad()
     def follow(self):
@@ -134,13 +143,23 @@ def _report(training, clips, began, error):
     )
 
 
-def train(work, steps, seed, voices, resume=True):
+def _begun(path, speech, random):
+    """The encoder of a pair that is there already, or one that knows nothing."""
+    if path is None:
+        return fresh_encoder()
+    frames = random.integers(0, len(speech.mouths), 1024)
+    encoder = normalised(torch.load(path), mel_tensor(speech.windows(frames)))
+    return encoder.train().to(memory_format=torch.channels_last)
+
+
+def train(work, steps, seed, voices, resume=True, encoder=None, keep=0):
     checkpoint, best = work / "audio-training.pt", work / "audio.pt"
-    training = Training(seed)
+    speech = Speech.load(work / "speech-training.npz")
+    torch.manual_seed(seed)
+    training = Training(_begun(encoder, speech, np.random.default_rng(seed)), keep)
     if resume and checkpoint.exists():
         training.load(checkpoint)
         print(f"audio encoder goes on from step {training.step}", flush=True)
-    speech = Speech.load(work / "speech-training.npz")
     clips = hearing.clips(voices, sentences=1)
     random = np.random.default_rng([seed, training.step])
     draw, reader = speech.sampler(random), _reader()
@@ -151,8 +170,8 @@ def train(work, steps, seed, voices, resume=True):
         first = np.minimum(draw(BATCH // 2), len(speech.mouths) - 2)
         frames = np.stack([first, first + 1], axis=1).ravel()
         windows = mel_tensor(altered(speech.windows(frames), random, alike=2))
-        with torch.autocast("cpu", torch.bfloat16):
-            embedding = training.encoder(windows).flatten(1)
+        with precision.fast():
+            embedding = training.hear(windows)
         error = _pairs_error(embedding.float(), speech.mouths[frames], reader)
         training.optimiser.zero_grad()
         error.backward()
@@ -174,11 +193,19 @@ def main():
     parser.add_argument("--steps", type=int, default=6300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--voices", type=Path, help="voices never heard, to report on as well")
+    parser.add_argument("--encoder", type=Path, help="goes on from this one, of `reopened`")
+    parser.add_argument("--keep", type=int, default=0, help="how many of its blocks do not change")
     parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     train(
-        arguments.work, arguments.steps, arguments.seed, arguments.voices, resume=arguments.resume
+        arguments.work,
+        arguments.steps,
+        arguments.seed,
+        arguments.voices,
+        resume=arguments.resume,
+        encoder=arguments.encoder,
+        keep=arguments.keep,
     )
 
 

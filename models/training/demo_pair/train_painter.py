@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from demo_pair import checkpoint
+from demo_pair import checkpoint, precision
 from demo_pair.dataset import Pictures, mouth_embedding
 from demo_pair.network import LipSync, fold_batch_norm
 from demo_pair.picture_losses import edge_error, lip_energy, lip_error, picture_error
@@ -116,7 +116,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = _rate_at(self.step, self.steps)
         whole = self.average is not None and self.step % WHOLE_FACE_EVERY == 0
-        with torch.autocast("cpu", torch.bfloat16):
+        with precision.fast():
             painted = self.network.paint(embedding, face, lower_half_only=not whole)
         painted = painted.float()
         error = picture_error(painted, truth) + EDGE_WEIGHT * edge_error(painted, truth)

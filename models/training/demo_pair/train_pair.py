@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, leaky_relu, relu
 from torch.nn.utils.parametrizations import spectral_norm
 
-from demo_pair import checkpoint
+from demo_pair import checkpoint, precision
 from demo_pair.dataset import (
     Pictures,
     Speech,
@@ -166,7 +166,7 @@ class Examples:
         """
         frames = self.draw(count)
         windows = mel_tensor(altered(self.speech.windows(frames), self.random))
-        with torch.autocast("cpu", torch.bfloat16):
+        with precision.fast():
             embedding = self.network.speech_embedding(windows).float().numpy()
         heard = mouths_from_embedding(embedding)
         face, truth, drawn = self.pictures.batch(count, heard)
@@ -221,7 +221,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         whole = self.step % WHOLE_FACE_EVERY == 0
-        with torch.autocast("cpu", torch.bfloat16):
+        with precision.fast():
             painted = self.network.paint(embedding, face, lower_half_only=not whole)
         error = self._error(painted.float(), truth, face)
         self.optimiser.zero_grad()

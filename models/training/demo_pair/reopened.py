@@ -1,0 +1,102 @@
+"""An exported model taken apart again, so that training can go on where a shipped pair stands.
+
+    python -m demo_pair.reopened models/demo/gan --work DIR
+
+writes DIR/encoder.pt and DIR/painter.pt: the halves of the network without BatchNorm.
+`train_audio --encoder` goes on from the one, `export` and `train_pair` from the other. What
+fp16 storage rounded off their weights is lost.
+"""
+
+import argparse
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from demo_pair.network import LipSync, fold_batch_norm
+
+_AUDIO = "audio_encoder."
+
+
+def _stored(graph):
+    """Every constant of the graph by the name under which a node reads it."""
+    values = {weight.name: numpy_helper.to_array(weight) for weight in graph.initializer}
+    for node in graph.node:
+        if node.op_type in ("Cast", "Identity") and node.input[0] in values:
+            values[node.output[0]] = values[node.input[0]].astype("float32")
+    return values
+
+
+def _module_name(node):
+    """The module a convolution was exported from: the graph keeps it as a path of scopes."""
+    scopes = node.name.split("/")
+    return f"{scopes[-4]}.{scopes[-2]}" if scopes[-2] == "conv_block.0" else scopes[-2]
+
+
+def state_of(path):
+    """The `state_dict` of the folded network in an exported lipsync.onnx."""
+    graph = onnx.load(path).graph
+    values, state = _stored(graph), {}
+    for node in graph.node:
+        if node.op_type in ("Conv", "ConvTranspose"):
+            _, weight, bias = node.input
+            state[f"{_module_name(node)}.weight"] = torch.tensor(values[weight])
+            state[f"{_module_name(node)}.bias"] = torch.tensor(values[bias])
+    return state
+
+
+def reopened(path):
+    """The network of an exported lipsync.onnx, its BatchNorms folded away."""
+    network = LipSync()
+    fold_batch_norm(network)
+    network.load_state_dict(state_of(path))
+    return network.eval()
+
+
+def halves(network):
+    """The encoder's and the painter's part of a network's state."""
+    encoder, painter = {}, {}
+    for name, value in network.state_dict().items():
+        if name.startswith(_AUDIO):
+            encoder[name.removeprefix(_AUDIO)] = value
+        else:
+            painter[name] = value
+    return encoder, painter
+
+
+@torch.no_grad()
+def normalised(encoder, mel):
+    """An encoder that gives the same, with a BatchNorm again behind every convolution.
+
+    `encoder` is a `state_dict` without them. They take their means and variances from `mel`
+    (N, 1, 80, 16), so that in training they change nothing but what they are for.
+    """
+    network = LipSync().audio_encoder
+    network.load_state_dict(encoder, strict=False)
+    x = mel
+    for block in network:
+        convolution, norm = block.conv_block
+        before = convolution(x)
+        norm.running_mean.copy_(before.mean((0, 2, 3)))
+        norm.running_var.copy_(before.var((0, 2, 3)))
+        norm.weight.copy_(torch.sqrt(norm.running_var + norm.eps))
+        norm.bias.copy_(norm.running_mean)
+        x = nn.functional.relu(before + x if block.residual else before)
+    return network.eval()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path, help="the folder of an exported model")
+    parser.add_argument("--work", type=Path, required=True)
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    encoder, painter = halves(reopened(arguments.model / "lipsync.onnx"))
+    torch.save(encoder, arguments.work / "encoder.pt")
+    torch.save(painter, arguments.work / "painter.pt")
+
+
+if __name__ == "__main__":
+    main()
