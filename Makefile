@@ -19,7 +19,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh bench/*.sh models/training/*.sh
 
 export DEMO_TEXT ?= Здравствуйте! Меня зовут Анна, и я говорю то, что вы напишете. Губы смыкаются на буквах п, б и м, округляются на о и у. Эту речь рисуют две нейросети сразу: одна начинает, другая продолжает, а шва между ними не видно. And now a few words in English, just for fun. Спасибо за внимание!
 
-.PHONY: help setup build demo serve test lint bench bench-gpu demo-pair-table layers gallery
+.PHONY: help setup build demo serve test lint bench bench-gpu demo-pair-table layers image gallery
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,7 +51,7 @@ test: ## every test: Rust's, the examples in the documentation, Python's
 	cargo test --workspace --doc
 	$(PYTHON) -m pytest tests/python
 
-lint: ## formatting, clippy, documentation, licences, shell scripts, template.yaml; any warning fails
+lint: ## formatting, clippy, documentation, licences, shell scripts, template.yaml, Dockerfile.gpu; any warning fails
 	@scripts/setup.sh packages toolchain deploy
 	cargo metadata --locked --format-version 1 > /dev/null
 	cargo fmt --all --check
@@ -60,6 +60,7 @@ lint: ## formatting, clippy, documentation, licences, shell scripts, template.ya
 	shellcheck $(SHELL_SCRIPTS)
 	$(CARGO_TARGET_DIR)/tools/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 $(CARGO_TARGET_DIR)/tools/bin/sam validate --lint --template template.yaml
+	$(CARGO_TARGET_DIR)/tools/bin/hadolint Dockerfile.gpu
 	@if cargo deny --version > /dev/null 2>&1; then \
 	    cargo deny --locked check bans licenses sources; \
 	else \
@@ -88,6 +89,11 @@ demo-pair-table: ## measure the demo pair in rendered videos: docs/demo-pair.md
 layers: ## make the Lambda layers of template.yaml: target/layers
 	@scripts/setup.sh packages venv onnxruntime
 	scripts/layers.sh
+
+# What is deployed is the release, unless another PROFILE is asked for. scripts/image.sh says what else
+# can be set; without Docker it is run as root.
+image: ## build the image of Dockerfile.gpu, and render a video in it
+	$(if $(filter file,$(origin PROFILE)),,PROFILE=$(PROFILE)) scripts/image.sh
 
 gallery: ## render the README's gallery: docs/gallery.webp
 	@scripts/setup.sh packages toolchain venv onnxruntime

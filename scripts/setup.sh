@@ -248,17 +248,17 @@ step_s3s-fs() {
     say s3s-fs "installed s3s-fs $S3S_FS_VERSION"
 }
 
-# What checks template.yaml, in an environment of its own: it pins much that others use, too.
+# What checks template.yaml and Dockerfile.gpu, in an environment of its own: it pins much that others use, too.
 step_deploy() {
     local tools=$target/tools
     if cmp -s scripts/requirements-deploy.txt "$tools/requirements.txt"; then
-        say deploy "found cfn-lint and sam in $tools"
+        say deploy "found cfn-lint, sam and hadolint in $tools"
         return
     fi
     quietly deploy python3 -m venv --clear "$tools"
     quietly deploy "$tools/bin/python" -m pip install --disable-pip-version-check -r scripts/requirements-deploy.txt
     cp scripts/requirements-deploy.txt "$tools/requirements.txt"
-    say deploy "installed cfn-lint and sam into $tools"
+    say deploy "installed cfn-lint, sam and hadolint into $tools"
 }
 
 step_deny() {
