@@ -109,9 +109,9 @@ async fn what_is_no_request_is_refused_and_the_function_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_video_too_large_for_the_front_becomes_a_url_or_says_what_is_missing() {
-    // Lossless and hardly compressed, so that twelve seconds are more than a load balancer carries.
+    // Lossless and hardly compressed, so that half a minute is more than a load balancer carries.
     let large = [("DUOLIP_X264_CRF", "0"), ("DUOLIP_X264_PRESET", "ultrafast")];
-    let audio = BASE64_STANDARD.encode(wav(16_000 * 12, 16_000));
+    let audio = BASE64_STANDARD.encode(wav(16_000 * 30, 16_000));
     let request = json!({"audio": audio, "num_workers": 1}).to_string();
     let asked = event("load_balancer", "POST", "/api/generate", Some(&request));
     let function = Function::start("duolip-http", &large).await;
