@@ -49,7 +49,7 @@ async fn render(
         ..JobRequest::default()
     };
     let place = engine.place().unwrap();
-    let outcome = engine.render(request, place, recorder.clone()).await.unwrap();
+    let outcome = engine.render(request, &place, recorder.clone()).await.unwrap();
     let frames = recorder.frames.lock().unwrap().clone();
     let chunks = recorder.chunks.lock().unwrap().clone();
     (Probe::file(&outcome.video.path), frames, chunks)

@@ -50,7 +50,7 @@ async fn mouths(engine: &Engine, models: &[Look], chunks: i64) -> (Vec<Vec<u8>>,
         num_workers: Some(chunks),
         ..JobRequest::default()
     };
-    engine.render(request, engine.place().unwrap(), observer.clone()).await.unwrap();
+    engine.render(request, &engine.place().unwrap(), observer.clone()).await.unwrap();
     let frames = observer.frames.lock().unwrap().values().cloned().collect();
     let chunks = observer.chunks.lock().unwrap().clone();
     (frames, chunks)

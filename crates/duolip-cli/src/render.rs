@@ -103,7 +103,8 @@ fn rendered(args: RenderArgs, config: Config) -> anyhow::Result<()> {
 }
 
 async fn job(engine: &Engine, request: JobRequest) -> Result<Video, JobError> {
-    let outcome = engine.render(request, engine.place()?, Arc::new(ChunkBars::default())).await;
+    let place = engine.place()?;
+    let outcome = engine.render(request, &place, Arc::new(ChunkBars::default())).await;
     outcome.map(|outcome| outcome.video).map_err(|failure| failure.error)
 }
 

@@ -222,7 +222,7 @@ impl Engine {
     pub async fn render(
         &self,
         request: JobRequest,
-        _place: Place<'_>,
+        _place: &Place<'_>,
         observer: Arc<dyn Observer>,
     ) -> Result<Outcome, Failure> {
         let job =

@@ -157,7 +157,8 @@ impl Service {
         self.engine()?.place()
     }
 
-    /// Renders the job `spec` in `place` and hands its video over as the job asks.
+    /// Renders the job `spec` in `place` and hands its video over as the job asks; the place is free
+    /// again only then, so that a slow store bounds what is rendered for it.
     ///
     /// # Errors
     /// Of any stage. Not logged here: that is for the boundary, [`Failure::log`]. A video that the
@@ -179,7 +180,7 @@ impl Service {
         let request = body
             .into_request(endpoint, &self.config, &engine.models().loaded(), store.is_some())
             .map_err(&at)?;
-        let outcome = engine.render(request, place, observer).await?;
+        let outcome = engine.render(request, &place, observer).await?;
         let name = name.unwrap_or_else(|| format!("{}.mp4", outcome.job_id));
         self.hand_over(outcome, endpoint, delivery, store.as_deref(), name).await
     }
