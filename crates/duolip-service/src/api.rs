@@ -103,6 +103,26 @@ pub struct JobSpec {
     pub name: Option<String>,
 }
 
+impl JobSpec {
+    /// Reads a job from a JSON object: the body, with an optional `endpoint` beside its fields
+    /// (`generate` or `generate_parallel`, the default).
+    ///
+    /// # Errors
+    /// [`BodyError::Field`].
+    pub fn read(mut object: Map<String, Value>) -> Result<Self, BodyError> {
+        let endpoint = match object.remove("endpoint") {
+            None | Some(Value::Null) => Endpoint::default(),
+            Some(value) => Endpoint::deserialize(&value).map_err(|_| {
+                let value = quoted(&value.to_string());
+                BodyError::Field(format!(
+                    "endpoint: {value} is neither \"generate\" nor \"generate_parallel\""
+                ))
+            })?,
+        };
+        Ok(Self { endpoint, body: from_object(object)?, store: None, name: None })
+    }
+}
+
 impl Endpoint {
     /// The file name of the answer.
     #[must_use]
@@ -203,24 +223,6 @@ impl Body {
         let limit_bytes = body_limit_bytes(config);
         let read = read(request, limit_bytes);
         tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(BodyError::Slow))
-    }
-
-    /// Reads a job from a JSON object: the body, with an optional `endpoint` beside its fields
-    /// (`generate` or `generate_parallel`, the default).
-    ///
-    /// # Errors
-    /// [`BodyError::Field`].
-    pub fn spec(mut object: Map<String, Value>) -> Result<JobSpec, BodyError> {
-        let endpoint = match object.remove("endpoint") {
-            None | Some(Value::Null) => Endpoint::default(),
-            Some(value) => Endpoint::deserialize(&value).map_err(|_| {
-                let value = quoted(&value.to_string());
-                BodyError::Field(format!(
-                    "endpoint: {value} is neither \"generate\" nor \"generate_parallel\""
-                ))
-            })?,
-        };
-        Ok(JobSpec { endpoint, body: from_object(object)?, store: None, name: None })
     }
 
     /// The job that the body asks of `endpoint`; what it leaves out is the configuration's default.

@@ -18,7 +18,7 @@ use duolip_pipeline::run::Video;
 use duolip_pipeline::{CancellationToken, ErrorKind, JobError, Stage};
 
 use crate::answer::{Answer, Handed};
-use crate::api::{Body, Delivery, Endpoint, JobSpec};
+use crate::api::{Delivery, Endpoint, JobSpec};
 use crate::config::Config;
 use crate::engine::{Engine, EngineError, Failure, Outcome, Place};
 use crate::health::Health;
@@ -183,17 +183,6 @@ impl Service {
         let outcome = engine.render(request, &place, observer).await?;
         let name = name.unwrap_or_else(|| format!("{}.mp4", outcome.job_id));
         self.hand_over(outcome, endpoint, delivery, store.as_deref(), name).await
-    }
-
-    /// A job read from a JSON object: the HTTP body, with `endpoint` beside its fields.
-    ///
-    /// # Errors
-    /// Kind `invalid_input`, naming the field.
-    pub fn read_spec(
-        &self,
-        object: serde_json::Map<String, serde_json::Value>,
-    ) -> Result<JobSpec, JobError> {
-        Body::spec(object).map_err(JobError::at(Stage::Validate))
     }
 
     async fn hand_over(

@@ -11,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use duolip_pipeline::error::Classify;
 use duolip_pipeline::{CancellationToken, ErrorKind, JobError, Stage};
 use duolip_service::answer::{Answer, Handed};
+use duolip_service::api::JobSpec;
 use duolip_service::engine::Failure;
 use duolip_service::service::Service;
 use futures::FutureExt as _;
@@ -142,10 +143,10 @@ impl Job {
         let store =
             self.s3_config.as_ref().map(|config| store_for(config, delivery)).transpose()?;
         let place = service.place()?;
-        let reader = service.clone();
         // Megabytes of base64 are no work for the threads that talk to the platform.
-        let read = tokio::task::spawn_blocking(move || reader.read_spec(input));
-        let mut spec = read.await.map_err(|panic| internal(Stage::Validate, panic))??;
+        let read = tokio::task::spawn_blocking(move || JobSpec::read(input));
+        let read = read.await.map_err(|panic| internal(Stage::Validate, panic))?;
+        let mut spec = read.map_err(JobError::at(Stage::Validate))?;
         spec.store = store;
         let answer = service.run(spec, place, Arc::new(watcher)).await?;
         let job_id = Some(answer.job_id);

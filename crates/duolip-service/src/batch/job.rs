@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::Output;
 use super::manifest::BadLine;
 use crate::answer::{Answer, Handed, Summary};
-use crate::api::{Delivery, ErrorBody};
+use crate::api::{Delivery, ErrorBody, JobSpec};
 use crate::engine::Failure;
 use crate::errors::outside;
 use crate::service::Service;
@@ -165,7 +165,7 @@ async fn attempt<'a>(
     job: &JobLine,
     output: Option<&'a Output>,
 ) -> Result<(Answer, Option<&'a Path>), Failure> {
-    let mut spec = service.read_spec(job.object.clone())?;
+    let mut spec = JobSpec::read(job.object.clone()).map_err(JobError::at(Stage::Validate))?;
     spec.name = Some(format!("{}.mp4", job.id));
     let output = output.filter(|_| spec.body.delivery == Delivery::Bytes);
     // There is nobody here to send bytes to.
