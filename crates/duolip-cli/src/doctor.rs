@@ -97,6 +97,8 @@ pub(crate) fn doctor(config: Config) -> ExitCode {
             Err(reason) => Err(format!("{reason}; install ffmpeg or set DUOLIP_FFMPEG")),
         },
     );
+    let store = engine.store().map(|store| store.description());
+    line("store", Ok(store.unwrap_or_else(|| "none: no video is delivered as a URL".to_owned())));
     line(
         "job folders",
         tempfile::tempdir_in(engine.config().work_dir()).map_or_else(

@@ -214,7 +214,7 @@ pub struct ServerArgs {
 }
 
 /// The exit code of a wrong configuration.
-const EXIT_CONFIG: u8 = 64;
+pub(crate) const EXIT_CONFIG: u8 = 64;
 
 /// What is wrong with the configuration, in one line.
 #[derive(Debug, thiserror::Error)]

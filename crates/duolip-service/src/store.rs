@@ -39,7 +39,7 @@ impl Classify for StoreError {
 }
 
 /// What begins the name of a bucket.
-const S3_SCHEME: &str = "s3://";
+pub(crate) const S3_SCHEME: &str = "s3://";
 
 /// The store that `args` name; `None` where they name none. Nothing is asked of a server yet.
 ///

@@ -1,3 +1,5 @@
+//! The folder store: what the contract suite leaves to it.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;

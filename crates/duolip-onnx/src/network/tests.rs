@@ -1,3 +1,5 @@
+//! The demo pair painting for several jobs at once, and how missing memory is told by the runtime's words.
+
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;

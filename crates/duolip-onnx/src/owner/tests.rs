@@ -1,3 +1,5 @@
+//! The owner thread with a painter that fails, panics and runs out of memory when told to.
+
 use std::sync::mpsc::sync_channel;
 
 use duolip_pipeline::lipsync::{JobTicket, MouthBatch, Mouths, PendingMouths};

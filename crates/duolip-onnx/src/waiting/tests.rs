@@ -1,3 +1,5 @@
+//! Who is painted next, and with whom: fairness, full runs, cancelled rows.
+
 use duolip_pipeline::lipsync::{Look, PendingMouths};
 use proptest::prelude::*;
 

@@ -7,12 +7,9 @@ use duolip_pipeline::CancellationToken;
 use duolip_pipeline::error::{Classify, chain};
 
 use super::{BatchError, BatchSettings, JobResult, Manifest, Results, Tally, run, warm};
-use crate::config::{BatchArgs, Config};
+use crate::config::{BatchArgs, Config, EXIT_CONFIG};
 use crate::errors::outside;
 use crate::serve::asked_to_stop;
-
-/// The exit code of a wrong setting.
-const EXIT_CONFIG: u8 = 64;
 
 /// Renders the manifest at `location` and gives the exit code ([`Tally::exit_code`], or that of the
 /// error table). The first SIGTERM or Ctrl-C lets the jobs under way finish; the second ends them.

@@ -12,13 +12,10 @@ use serde_json::{Map, Value};
 
 use super::job::{JobLine, Line};
 use crate::config::DeliveryArgs;
-use crate::store::{self, StoreError};
+use crate::store::{self, S3_SCHEME, StoreError};
 
 /// Characters in the name of a job.
 const ID_CHARS: usize = 128;
-
-/// What begins a place in a bucket.
-pub(super) const S3_SCHEME: &str = "s3://";
 
 /// The largest manifest, and the most results, that are read from a bucket.
 pub(super) const OBJECT_BYTES: u64 = 256 << 20;

@@ -14,10 +14,10 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::job::{Line, Status};
-use super::manifest::{OBJECT_BYTES, S3_SCHEME, Shard};
+use super::manifest::{OBJECT_BYTES, Shard};
 use crate::config::DeliveryArgs;
 use crate::errors::outside;
-use crate::store::{self, StoreError};
+use crate::store::{self, S3_SCHEME, StoreError};
 
 /// How long results in a bucket may lag behind.
 const LAG: Duration = Duration::from_mins(1);

@@ -1,3 +1,5 @@
+//! Jobs as the platform hands them out, read.
+
 use super::*;
 
 fn refusal(job: Value) -> String {

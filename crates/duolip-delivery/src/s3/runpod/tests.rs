@@ -1,3 +1,5 @@
+//! Buckets as RunPod names them, read from addresses and names.
+
 use super::*;
 
 fn bucket(url: &str, name: Option<&str>) -> RunPodBucket {
