@@ -32,12 +32,12 @@ def server():
         process.wait(timeout=60)
 
 
-def wait_until_ready(process):
+def wait_until_ready(process, url=URL):
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        assert process.poll() is None, f"make serve ended with {process.returncode}"
+        assert process.poll() is None, f"the server ended with {process.returncode}"
         try:
-            if requests.get(f"{URL}/ping", timeout=5).status_code == 200:
+            if requests.get(f"{url}/ping", timeout=5).status_code == 200:
                 return
         except requests.ConnectionError:
             pass

@@ -4,14 +4,12 @@ import os
 import pathlib
 import socket
 import subprocess
-import time
 
 import requests
 
-from conftest import ROOT
+from conftest import ROOT, wait_until_ready
 
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-START_SECONDS = 120
 
 
 def test_the_function_renders_with_the_layers_alone(tmp_path):
@@ -51,15 +49,3 @@ def test_the_function_renders_with_the_layers_alone(tmp_path):
         process.terminate()
         process.wait(timeout=60)
 
-
-def wait_until_ready(process, url):
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"duolip-http ended with {process.returncode}"
-        try:
-            if requests.get(f"{url}/ping", timeout=5).status_code == 200:
-                return
-        except requests.ConnectionError:
-            pass
-        time.sleep(0.2)
-    raise TimeoutError(f"the function was not ready within {START_SECONDS} s")
