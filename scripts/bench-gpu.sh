@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures lip-sync and a whole render on a GPU and prints a short table: full-width networks with
+# Measures lip-sync and whole renders on a GPU and prints short tables: full-width networks with
 # random weights, in half precision where CUDA takes it.
 #
 #   DUOLIP_GPU_LIBRARIES=FOLDER scripts/bench-gpu.sh DUOLIP [PROVIDER]
@@ -14,10 +14,10 @@
 #
 # DUOLIP_GPU_BATCHES   batch sizes to try (default "16 32 64 128"; on the CPU "8 16")
 # DUOLIP_GPU_MODELS    where the random models are kept (default: a folder that is removed at the end)
+# DUOLIP_GPU_SPEECH    a minute of speech (default: spoken by espeak-ng)
+# DUOLIP_FFMPEG        the ffmpeg program (default: ffmpeg)
 set -euo pipefail
 shopt -s inherit_errexit
-
-readonly SPEECH_SECONDS=20
 
 die() {
     echo "bench-gpu: $1" >&2
@@ -52,11 +52,18 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 models=${DUOLIP_GPU_MODELS:-$scratch/models}
 mkdir -p "$models"
-read -ra batches <<<"${DUOLIP_GPU_BATCHES:-$([[ $provider == cuda ]] && echo '16 32 64 128' || echo '8 16')}"
 # A GPU paints thousands of mouths a second, a core twenty.
 case $provider in
-    cuda) amount=(--long 2000 --short 100 --rounds 5) ;;
-    cpu) amount=(--long 48 --short 4 --rounds 2) ;;
+    cuda)
+        read -ra batches <<<"${DUOLIP_GPU_BATCHES:-16 32 64 128}"
+        amount=(--long 4000 --short 100 --rounds 5) seconds=(20 60)
+        renders=(--rounds 5 --num-workers 4,8 --jobs 1,4,16)
+        ;;
+    cpu)
+        read -ra batches <<<"${DUOLIP_GPU_BATCHES:-8 16}"
+        amount=(--long 48 --short 4 --rounds 2) seconds=(2)
+        renders=(--rounds 1 --num-workers 4 --jobs 1,2)
+        ;;
 esac
 
 if [[ $provider == cuda ]] && command -v nvidia-smi >/dev/null; then
@@ -72,30 +79,20 @@ for batch in "${batches[@]}"; do
     cat "$out"
     echo
 done
-
-# A whole render. espeak-ng is asked for more than is needed, and cut.
-printf 'Peter Piper picked a peck of pickled peppers, and nobody knows why. %.0s' {1..20} \
-    | espeak-ng -v en-us --stdin -w "$scratch/long.wav"
-ffmpeg -v error -i "$scratch/long.wav" -t "$SPEECH_SECONDS" -ac 1 -ar 16000 "$scratch/speech.wav"
 best=$(for batch in "${batches[@]}"; do
     awk -v batch="$batch" '/^both models at once/ { print $5, batch }' "$scratch/sessions-$batch"
 done | sort -rn | head -n 1)
-batch=${best#* }
-CHECKPOINT_PATH_GAN=$models/gan CHECKPOINT_PATH_NOGAN=$models/nogan DUOLIP_BATCH_SIZE=$batch \
-    "$duolip" render --audio "$scratch/speech.wav" --output "$scratch/video.mp4" >"$scratch/render" 2>&1 \
-    || { cat "$scratch/render" >&2; die 'the render failed'; }
-frames=$(ffprobe -v error -count_packets -select_streams v -show_entries stream=nb_read_packets -of csv=p=0 "$scratch/video.mp4")
-wanted=$((SPEECH_SECONDS * 25))
-[[ $frames == "$wanted" ]] || die "the video has $frames frames; $wanted are wanted"
-echo "render of $SPEECH_SECONDS s of speech, both models, batches of $batch:"
-grep -E '^  (speech|mel|chunk|render|encode speech|concat|total|real-time)' "$scratch/render" \
-    || { cat "$scratch/render" >&2; die 'the render printed no statistics'; }
+echo "figure mouths_per_second both_models_${provider}_batch_${best#* } ${best% *}"
+echo
 
-# Lines for scripts, as `duolip bench` prints them.
-echo "figure mouths_per_second both_models_$provider ${best% *}"
-awk '$1 == "total" { printf "figure seconds render_20s %.3f\n", $2 / 1000 }
-     $1 == "chunk" && match($0, /lip-sync [0-9]+, compose [0-9]+, encode [0-9]+/) {
-         split(substr($0, RSTART, RLENGTH), part, /[ ,]+/)
-         lip_sync += part[2]; encode += part[6]
-     }
-     END { if (encode) printf "figure lip_sync_against_encoding render_20s %.3f\n", lip_sync / encode }' "$scratch/render"
+# Whole renders. More is spoken than is needed, and cut.
+speech=${DUOLIP_GPU_SPEECH:-$scratch/long.wav}
+if [[ -z ${DUOLIP_GPU_SPEECH:-} ]]; then
+    printf 'Peter Piper picked a peck of pickled peppers, and nobody knows why. %.0s' {1..20} \
+        | espeak-ng -v en-us --stdin -w "$speech"
+fi
+for length in "${seconds[@]}"; do
+    "${DUOLIP_FFMPEG:-ffmpeg}" -v error -i "$speech" -t "$length" -ac 1 -ar 16000 "$scratch/$length.wav"
+    renders+=(--audio "$scratch/$length.wav")
+done
+"$duolip" bench renders --random-weights "$models" --batch-size "${best#* }" "${renders[@]}"

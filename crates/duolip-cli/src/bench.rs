@@ -1,6 +1,8 @@
 //! `duolip bench`: one part measured against another, side by side in one run.
 
 mod lipsync;
+mod random;
+mod renders;
 mod sessions;
 
 use std::process::ExitCode;
@@ -16,6 +18,8 @@ pub(crate) enum Bench {
     Lipsync(Box<lipsync::LipsyncArgs>),
     /// Warm sessions as the service runs them: one model, both at once, short jobs together
     Sessions(Box<sessions::SessionsArgs>),
+    /// Whole renders by a warm engine: one model, both, more chunks, several jobs at once
+    Renders(Box<renders::RendersArgs>),
 }
 
 impl Bench {
@@ -23,6 +27,7 @@ impl Bench {
         let config = match &mut self {
             Self::Lipsync(args) => &mut args.config,
             Self::Sessions(args) => &mut args.config,
+            Self::Renders(args) => &mut args.config,
         };
         *config = config.clone().checked()?;
         Ok(self)
@@ -35,6 +40,7 @@ pub(crate) fn bench(bench: Bench) -> ExitCode {
     let measured = match bench {
         Bench::Lipsync(args) => lipsync::measure(&args),
         Bench::Sessions(args) => sessions::measure(&args),
+        Bench::Renders(args) => renders::measure(&args),
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,

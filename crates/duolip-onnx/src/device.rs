@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ort::ep::cuda::ConvAlgorithmSearch;
 use ort::ep::{ArenaExtendStrategy, CUDA};
-use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
@@ -29,22 +29,13 @@ impl Device {
         MemoryInfo::new(device, 0, AllocatorType::Device, MemoryType::Default)
     }
 
-    /// The host's memory, from which `session` on this device is fed and into which it gives:
-    /// pinned for CUDA, so that the GPU copies without the CPU's help.
-    pub(crate) fn host_memory(self, session: &Session) -> Allocator {
+    /// Its arena, as ONNX Runtime's settings name it.
+    pub(crate) const fn arena(self) -> &'static str {
         match self {
-            Self::Cpu => Allocator::default(),
-            Self::Cuda => pinned(session).unwrap_or_else(|error| {
-                tracing::warn!(%error, "no pinned memory is to be had; transfers are slower");
-                Allocator::default()
-            }),
+            Self::Cpu => "cpu:0",
+            Self::Cuda => "gpu:0",
         }
     }
-}
-
-fn pinned(session: &Session) -> Result<Allocator, ort::Error> {
-    let (device, kind) = (AllocationDevice::CUDA_PINNED, MemoryType::CPUInput);
-    Allocator::new(session, MemoryInfo::new(device, 0, AllocatorType::Device, kind)?)
 }
 
 /// Loads the graph in `file` onto `device`.

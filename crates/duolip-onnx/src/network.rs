@@ -232,6 +232,7 @@ fn is_out_of_memory(message: &str) -> bool {
         "Failed to allocate memory",
         "CUDNN_STATUS_ALLOC_FAILED",
         "CUBLAS_STATUS_ALLOC_FAILED",
+        "CUBLAS failure 3:",
         "bad allocation",
         "bad_alloc",
     ]

@@ -1,25 +1,19 @@
 //! `duolip bench sessions`: mouths a second through warm sessions, as the service runs them: queue,
 //! owner thread, features on the device; one model, both at once, and short jobs alone and together.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use clap::Args;
-use duolip_compiler::{Network, Widths};
-use duolip_onnx::OnnxRuntime;
 use duolip_pipeline::CancellationToken;
 use duolip_pipeline::face::FaceCrop;
 use duolip_pipeline::lipsync::{JobTicket, LipSync, Look, MouthBatch, PendingMouths};
 use duolip_pipeline::mel::WINDOW_VALUES;
 use duolip_service::config::Config;
-use duolip_service::import::{self, ImportOptions, Terms};
 use duolip_service::models::SessionPair;
 
+use super::random::RandomWeights;
 use super::{processor, spread, wave};
 use crate::say;
 
@@ -29,10 +23,8 @@ const BATCHES_AHEAD: usize = 2;
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct SessionsArgs {
-    /// Measure random weights in the published network's layers, which are kept in this folder, and
-    /// not the models that are configured
-    #[arg(long, value_name = "FOLDER")]
-    random_weights: Option<PathBuf>,
+    #[command(flatten)]
+    weights: RandomWeights,
     /// How often each case runs
     #[arg(long, default_value = "5", value_name = "TIMES")]
     rounds: NonZeroUsize,
@@ -51,15 +43,7 @@ pub(crate) struct SessionsArgs {
 
 /// Measures and prints.
 pub(crate) fn measure(args: &SessionsArgs) -> anyhow::Result<()> {
-    let mut config = args.config.clone();
-    if let Some(folder) = &args.random_weights {
-        let paths = Look::PAIR.map(|look| folder.join(look.name()));
-        for (look, path) in Look::PAIR.into_iter().zip(&paths) {
-            keep_random(look, path, &config)?;
-        }
-        let [gan, nogan] = paths;
-        (config.models.checkpoint_gan, config.models.checkpoint_nogan) = (Some(gan), Some(nogan));
-    }
+    let config = args.weights.applied(&args.config)?;
     let (long, rounds) = (args.long.get(), args.rounds.get());
 
     let (single, short) = {
@@ -202,26 +186,4 @@ fn heading(pair: &SessionPair, config: &Config) -> String {
         slot.name.as_deref().unwrap_or_default(),
         threads.map_or_else(String::new, |threads| format!("; {threads} threads a model"))
     )
-}
-
-/// Makes sure that `folder` has a model of random weights.
-fn keep_random(look: Look, folder: &Path, config: &Config) -> anyhow::Result<()> {
-    if folder.exists() {
-        return Ok(());
-    }
-    let runtime = OnnxRuntime::load(&config.onnxruntime_candidates())?;
-    let scratch = tempfile::tempdir()?;
-    let file = scratch.path().join(format!("random {look}.onnx"));
-    let network = Network::random(&Widths::default(), 1 + u64::from(look == Look::Nogan));
-    let write = || {
-        let mut out = BufWriter::new(File::create_new(&file)?);
-        network.plain_graph().write_to(&mut out)?;
-        out.into_inner()?.sync_all()
-    };
-    write().with_context(|| format!("{} could not be written", file.display()))?;
-    drop(network);
-    let (paste, terms) = (config.avatars.paste, Terms::Licence("none: random weights".to_owned()));
-    let options = ImportOptions { look: Some(look), paste, terms };
-    import::import(&file, folder, &options, runtime, &CancellationToken::new())?;
-    Ok(())
 }

@@ -1,16 +1,16 @@
 //! Split graphs: the features of a face computed once and kept on the device, and for every batch
 //! only what its mel windows need.
 //!
-//! Everything is bound and nothing copied per batch but mel windows in and mouths out, from and to
-//! pinned memory on CUDA. What is bound as an input must be bound anew after each change: a device
-//! has its own copy.
+//! Everything is bound and nothing copied per batch but mel windows in and mouths out. Not from and
+//! to pinned memory: ONNX Runtime 1.31 refuses pinned outputs on CUDA, and pinned inputs gain nothing.
+//! What is bound as an input must be bound anew after each change: a device has its own copy.
 
 use std::sync::Arc;
 
 use duolip_pipeline::face::{FaceBox, FaceCrop};
 use duolip_pipeline::mel::WINDOW_VALUES;
 use ort::memory::{Allocator, MemoryInfo};
-use ort::session::{IoBinding, Session};
+use ort::session::{IoBinding, RunOptions, Session};
 use ort::value::{DynValue, Tensor};
 
 use super::{RunError, check_shape};
@@ -40,9 +40,10 @@ pub(super) struct SplitNetwork {
     short: Option<BatchBuffers>,
     features: FeatureCache<Vec<DynValue>>,
     memory: MemoryInfo<'static>,
-    /// Where the tensors of batches lie.
-    host: Allocator,
     counters: Arc<FeatureCounters>,
+    device: Device,
+    /// Whether the next run gives memory back that it does not need.
+    tidies_up: bool,
 }
 
 /// The tensors of one batch size, in the host's memory.
@@ -54,13 +55,14 @@ struct BatchBuffers {
 }
 
 impl BatchBuffers {
-    fn new(rows: usize, painted: FaceBox, host: &Allocator) -> Result<Self, ort::Error> {
+    fn new(rows: usize, painted: FaceBox) -> Result<Self, ort::Error> {
         let [channels, bands, steps] = MEL_SHAPE;
         let mouths = [rows, MOUTH_CHANNELS, painted.height(), painted.width()];
+        let host = Allocator::default();
         Ok(Self {
             rows,
-            mel: Tensor::new(host, [rows, channels, bands, steps])?,
-            mouths: Tensor::new(host, mouths)?,
+            mel: Tensor::new(&host, [rows, channels, bands, steps])?,
+            mouths: Tensor::new(&host, mouths)?,
         })
     }
 }
@@ -92,8 +94,9 @@ impl SplitNetwork {
             short: None,
             features,
             memory: device.memory().map_err(unusable)?,
-            host: device.host_memory(&generator),
             counters,
+            device,
+            tidies_up: false,
             interface,
             encoder,
             generator,
@@ -121,6 +124,7 @@ impl SplitNetwork {
         self.batch_size = batch_size;
         self.bound_rows = 0;
         (self.full, self.short) = (None, None);
+        self.tidies_up = true;
     }
 
     /// Runs the generator on `windows` and appends the first `count` mouths.
@@ -136,7 +140,7 @@ impl SplitNetwork {
         let place = if rows == self.batch_size { &mut self.full } else { &mut self.short };
         let buffers = match place.take().filter(|buffers| buffers.rows == rows) {
             Some(fitting) => place.insert(fitting),
-            None => place.insert(BatchBuffers::new(rows, painted, &self.host)?),
+            None => place.insert(BatchBuffers::new(rows, painted)?),
         };
         if self.bound_rows != rows {
             self.bound_rows = 0;
@@ -146,13 +150,26 @@ impl SplitNetwork {
         buffers.mel.try_extract_tensor_mut::<f32>()?.1.copy_from_slice(windows);
         self.binding.bind_input(self.interface.mel.as_str(), &buffers.mel)?;
         self.binding.synchronize_inputs()?;
-        let outputs = self.generator.run_binding(&self.binding)?;
+        let tidying_up = self.tidies_up.then(|| self.tidying_up()).transpose()?;
+        self.tidies_up = false;
+        let outputs = match &tidying_up {
+            Some(options) => self.generator.run_binding_with_options(&self.binding, options)?,
+            None => self.generator.run_binding(&self.binding)?,
+        };
         self.binding.synchronize_outputs()?;
         let (shape, planes) = outputs[0].try_extract_tensor::<f32>()?;
         check_shape(shape, [rows, MOUTH_CHANNELS, painted.height(), painted.width()])?;
         let values = count * MOUTH_CHANNELS * painted.height() * painted.width();
         append_mouths(&planes[..values], face, painted, bgr);
         Ok(())
+    }
+
+    /// For a run at whose end ONNX Runtime gives the device the memory back that lies idle: what a
+    /// larger batch had taken before it failed, and the other model may need.
+    fn tidying_up(&self) -> Result<RunOptions, ort::Error> {
+        let mut options = RunOptions::new()?;
+        options.set("memory.enable_memory_arena_shrinkage", self.device.arena())?;
+        Ok(options)
     }
 
     /// Binds the features of `face`, computed now or kept.

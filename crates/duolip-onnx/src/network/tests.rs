@@ -125,6 +125,8 @@ fn memory_that_ran_out_is_told_from_other_failures() {
         "CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc((void**)&p, size);",
         "CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED ; GPU=0",
         "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0",
+        // As ONNX Runtime 1.31 says it.
+        "CUBLAS failure 3: the resource allocation failed ; GPU=0 ; expr=cublasCreate(&cublas_handle_);",
         "Exception during initialization: std::bad_alloc",
     ];
     for message in out_of_memory {
