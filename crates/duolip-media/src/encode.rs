@@ -28,9 +28,11 @@ const KEYFRAME_SECONDS: f64 = 10.0;
 const STILL: &str = "still";
 
 /// What it stands for. Nothing but the mouth moves, and that in its place: so there are no
-/// fractions of a pixel to search, no fades to weigh and no flat regions to favour.
+/// fractions of a pixel to search, no fades to weigh and no flat regions to favour. And the quantiser
+/// stays what it is (`qcomp=1`): where it follows the mouth, the still picture is coded again and
+/// again, and shimmers.
 const STILL_OPTIONS: [&str; 4] =
-    ["-preset", "superfast", "-x264-params", "subme=0:weightp=0:aq-mode=0"];
+    ["-preset", "superfast", "-x264-params", "subme=0:weightp=0:aq-mode=0:qcomp=1"];
 
 /// BT.709, limited range: what the pipeline's frames hold.
 const COLOURS: [&str; 8] = [
@@ -55,9 +57,9 @@ pub struct X264Settings {
 }
 
 impl Default for X264Settings {
-    /// `still` at 22: no visible loss on a face. bench/NOTES.md has the numbers.
+    /// `still` at 16: no visible loss on a face. bench/NOTES.md has the numbers.
     fn default() -> Self {
-        Self { preset: STILL.to_owned(), crf: 22 }
+        Self { preset: STILL.to_owned(), crf: 16 }
     }
 }
 

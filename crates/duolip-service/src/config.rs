@@ -148,7 +148,7 @@ pub struct VideoArgs {
                           "slower", "veryslow"])]
     pub x264_preset: String,
     /// x264's constant rate factor, 0 to 51; lower is better and larger
-    #[arg(long, env = "DUOLIP_X264_CRF", default_value_t = 22, value_name = "CRF",
+    #[arg(long, env = "DUOLIP_X264_CRF", default_value_t = 16, value_name = "CRF",
           value_parser = clap::value_parser!(u8).range(0..=51))]
     pub x264_crf: u8,
 }

@@ -78,7 +78,7 @@ fn frames_are_encoded_in_the_order_they_were_written() {
     let frames: Vec<_> = output.stdout.chunks_exact(64 * 48 * 3 / 2).collect();
     assert_eq!(frames.len(), 30);
     for (number, frame) in frames.iter().enumerate() {
-        // crf 22 moves a flat picture by a few steps at most; frames lie seven apart.
+        // crf 16 moves a flat picture by a few steps at most; frames lie seven apart.
         let luma = frame[64 * 24 + 32];
         assert!(luma.abs_diff(luma_of(number)) <= 3, "frame {number} has luma {luma}");
     }

@@ -136,7 +136,7 @@ fn every_frame_comes_out_in_order_and_decodes_over_the_seams() {
     let frames: Vec<_> = output.stdout.chunks_exact(64 * 48 * 3 / 2).collect();
     assert_eq!(frames.len(), 37);
     for (number, frame) in frames.iter().enumerate() {
-        // crf 22 moves a flat picture by a few steps at most; frames lie seven apart.
+        // crf 16 moves a flat picture by a few steps at most; frames lie seven apart.
         let luma = frame[64 * 24 + 32];
         assert!(luma.abs_diff(luma_of(number)) <= 3, "frame {number} has luma {luma}");
     }
