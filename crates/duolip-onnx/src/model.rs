@@ -105,6 +105,15 @@ impl LipSyncModel {
         }
     }
 
+    /// The same model under another name.
+    #[must_use]
+    pub fn named(mut self, name: String) -> Self {
+        if let Some(manifest) = &mut self.manifest {
+            manifest.name = name;
+        }
+        self
+    }
+
     /// Checks that the model, whose faces have `input_size`, paints all that `paste` takes from a
     /// mouth.
     ///

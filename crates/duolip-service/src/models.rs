@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duolip_onnx::{
-    LibraryError, LipSyncModel, LipSyncSession, OnnxRuntime, ProviderInUse, SessionError,
-    SessionSettings,
+    GraphFiles, LibraryError, LipSyncModel, LipSyncSession, OnnxRuntime, ProviderInUse,
+    SessionError, SessionSettings,
 };
 use duolip_pipeline::error::{Classify, chain};
 use duolip_pipeline::lipsync::{LipSync, Look};
@@ -160,7 +160,8 @@ impl SessionPair {
     }
 }
 
-/// The model at `path`: a folder, a graph, or what the checkpoint there is imported to.
+/// The model at `path`: a folder, a graph, or what the checkpoint or the whole Wav2Lip graph there is
+/// imported to.
 fn model_at(
     path: &Path,
     look: Look,
@@ -168,11 +169,25 @@ fn model_at(
     runtime: &'static OnnxRuntime,
     stopped: &CancellationToken,
 ) -> Result<LipSyncModel, LoadError> {
-    if path.is_file() && import::is_checkpoint(path)? {
-        let terms = Terms::of(config.models.accept_license, None)?;
+    let cache = config.cache_dir().join("models");
+    let imported = |file: &Path, terms| {
         let options = ImportOptions { look: None, paste: config.avatars.paste, terms };
-        let cache = config.cache_dir().join("models");
-        return Ok(import::cached(path, &cache, look, &options, runtime, stopped)?);
+        import::cached(file, &cache, look, &options, runtime, stopped)
+    };
+    if path.is_file() && import::is_checkpoint(path)? {
+        return Ok(imported(path, Terms::of(config.models.accept_license, None)?)?);
     }
-    Ok(LipSyncModel::open(path, look).map_err(SessionError::from)?)
+    let model = LipSyncModel::open(path, look).map_err(SessionError::from)?;
+    let GraphFiles::Whole(file) = &model.graphs else { return Ok(model) };
+    let licence = model.manifest.as_ref().map_or("not stated", |manifest| &manifest.licence);
+    match imported(file, Terms::Licence(licence.to_owned())) {
+        Ok(quicker) => Ok(quicker.named(model.name())),
+        Err(error @ ImportError::Cancelled) => Err(error.into()),
+        // It runs all the same, with everything computed anew for every mouth.
+        Err(error) => {
+            let reason = chain(&error);
+            tracing::info!(%look, file = %file.display(), reason, "the graph is run as it is");
+            Ok(model)
+        }
+    }
 }
