@@ -297,7 +297,7 @@ fn manifest_results_and_videos_may_lie_in_a_bucket() {
         server.write_object(key, text.join("\n").as_bytes());
     };
     let batch = Batch::new(&[]);
-    let run = |manifest: &str| {
+    let batched = |manifest: &str| {
         let mut command = Command::new(program("duolip-batch"));
         command
             .args([manifest, "--results", &format!("s3://{BUCKET}/results.jsonl")])
@@ -309,8 +309,9 @@ fn manifest_results_and_videos_may_lie_in_a_bucket() {
             .env("DUOLIP_S3_ENDPOINT", server.endpoint())
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
-        command.output().unwrap()
+        command
     };
+    let run = |manifest: &str| batched(manifest).output().unwrap();
     put("first.jsonl", &[short("a")]);
     let output = run(&format!("s3://{BUCKET}/first.jsonl"));
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -326,6 +327,21 @@ fn manifest_results_and_videos_may_lie_in_a_bucket() {
     }
     let output = run(&format!("s3://{BUCKET}/missing.jsonl"));
     assert_eq!(output.status.code(), Some(66), "{}", said(&output));
+
+    // Two runs over the same results: the one that is done first has them.
+    let speech = BASE64_STANDARD.encode(wav(16_000 * 60, 16_000));
+    put("long.jsonl", &[json!({"id": "long", "audio": speech})]);
+    let mut command = batched(&format!("s3://{BUCKET}/long.jsonl"));
+    let long = command.stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("a job", || batch.folders.jobs() == 1);
+    put("third.jsonl", &[short("c")]);
+    let output = run(&format!("s3://{BUCKET}/third.jsonl"));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let output = long.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(75), "{}", said(&output));
+    assert!(said(&output).contains("was written by somebody else meanwhile"), "{}", said(&output));
+    let results = String::from_utf8(server.object("results.jsonl").unwrap()).unwrap();
+    assert_eq!(results.lines().count(), 3, "{results}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::media::{Probe, wav};
 use crate::server::{Folders, program, root};
@@ -189,8 +189,21 @@ struct ServerProcess {
 
 impl ServerProcess {
     async fn start(folders: &Folders, grace_seconds: &str) -> Self {
+        Self::of(&mut Command::new(program("duolip-http")), folders, grace_seconds).await
+    }
+
+    /// A server whose work folder is a disk of its own with 200 kB. Its root is seen through /proc.
+    async fn on_a_small_disk(folders: &Folders) -> Self {
+        let mounted = "mount -t tmpfs -o size=200k tmpfs \"$DUOLIP_WORK_DIR\" && exec \"$0\"";
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", mounted]);
+        command.arg(program("duolip-http")).stderr(Stdio::piped());
+        Self::of(&mut command, folders, "0").await
+    }
+
+    async fn of(command: &mut Command, folders: &Folders, grace_seconds: &str) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new(program("duolip-http"))
+        let mut process = command
             .env("PORT", port.to_string())
             .env("DUOLIP_GRACE_SECONDS", grace_seconds)
             .env("DUOLIP_DATA_DIR", root())
@@ -201,6 +214,7 @@ impl ServerProcess {
             .unwrap();
         let url = format!("http://127.0.0.1:{port}");
         while reqwest::get(format!("{url}/ping")).await.map_or(0, |r| r.status().as_u16()) != 200 {
+            assert_eq!(process.try_wait().unwrap(), None, "{command:?} has ended");
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
         Self { process, url }
@@ -224,6 +238,34 @@ impl ServerProcess {
         assert!(killed.unwrap().success());
         running.await.unwrap()
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_fails_the_job_alone_and_is_empty_again_afterwards() {
+    let folders = Folders::new();
+    let mut server = ServerProcess::on_a_small_disk(&folders).await;
+    let work = format!("/proc/{}/root{}", server.process.id(), folders.work.path().display());
+    let render = async |seconds: usize| {
+        let audio = reqwest::multipart::Part::bytes(wav(16_000 * seconds, 16_000));
+        let form = reqwest::multipart::Form::new().part("audio", audio.file_name("a.wav"));
+        let request = reqwest::Client::new().post(format!("{}/api/generate", server.url));
+        request.multipart(form).send().await.unwrap()
+    };
+    for _ in 0..2 {
+        let response = render(40).await;
+        assert_eq!(response.status(), 500);
+        let answer: serde_json::Value = response.json().await.unwrap();
+        assert_eq!(answer["error"]["code"], "internal", "{answer}");
+        assert_eq!(std::fs::read_dir(&work).unwrap().count(), 0);
+        let response = render(1).await;
+        assert_eq!(response.status(), 200);
+        Probe::bytes(&response.bytes().await.unwrap()).assert_exact(16_000, 16_000);
+    }
+    server.process.kill().unwrap();
+    let output = server.process.wait_with_output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    let told = log.lines().filter(|line| line.contains("No space left on device"));
+    assert_eq!(told.count(), 2, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

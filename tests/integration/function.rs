@@ -48,6 +48,15 @@ impl Function {
         Self { simulator, process, folders }
     }
 
+    /// Sends `event`, and SIGTERM once its job runs; gives the function's exit code.
+    pub(crate) async fn is_stopped_while_rendering(&mut self, event: Value) -> Option<i32> {
+        self.simulator.enqueue_payload(event).await;
+        self.folders.wait_for_jobs(1).await;
+        let process = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+        self.process.wait().unwrap().code()
+    }
+
     /// The answer to `event`, or the error of the invocation.
     pub(crate) async fn invoke(&self, event: Value) -> Result<Value, String> {
         let id = self.simulator.enqueue_payload(event).await;

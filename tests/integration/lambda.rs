@@ -143,3 +143,21 @@ async fn a_video_too_large_for_the_front_becomes_a_url_or_says_what_is_missing()
     assert_eq!(said["size_bytes"], stored);
     assert_eq!(function.folders.jobs(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_told_to_stop_ends_its_job_and_leaves_nothing_behind() {
+    let speech = BASE64_STANDARD.encode(wav(16_000 * 120, 16_000));
+    let mut request = recorded("http", "function_url");
+    request["body"] = json!({"audio": speech}).to_string().into();
+    request["isBase64Encoded"] = json!(false);
+    for (name, event) in
+        [("duolip-http", request), ("duolip-batch", json!({"id": "long", "audio": speech}))]
+    {
+        let output = tempfile::tempdir().unwrap();
+        let settings = [("DUOLIP_BATCH_OUTPUT", output.path().to_str().unwrap())];
+        let mut function = Function::start(name, &settings).await;
+        let code = function.is_stopped_while_rendering(event).await;
+        assert_eq!(code, Some(0), "{name}: {}", function.log());
+        assert_eq!(function.folders.jobs(), 0, "{name}");
+    }
+}

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use duolip_testkit::s3::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
 use serde_json::{Value, json};
 
 use crate::media::{Probe, wav};
@@ -82,6 +83,36 @@ async fn a_result_has_the_numbers_and_the_video_of_plain_http_and_is_sent_as_the
     worker.folders.wait_for_jobs(0).await;
     let log = worker.log();
     assert!(!log.contains("rpa_SECRET") && !log.contains("Привет"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_of_the_jobs_own_gets_the_video_and_the_worker_keeps_no_word_of_its_keys() {
+    let server = S3Server::start();
+    let mut own = job("a", short());
+    own["input"]["delivery"] = json!("url");
+    own["s3Config"] = json!({"endpointUrl": server.endpoint(), "bucketName": BUCKET,
+        "accessId": ACCESS_KEY, "accessSecret": SECRET_KEY});
+    let mut wrong = own.clone();
+    wrong["id"] = json!("b");
+    wrong["s3Config"]["accessSecret"] = json!("another secret");
+    let mut none = own.clone();
+    none["id"] = json!("c");
+    none["s3Config"].as_object_mut().unwrap().remove("accessId");
+    let platform = Platform::with_jobs([own, wrong, none]);
+    let worker = Worker::start(&platform, &[]);
+
+    let result = platform.result("a").await;
+    let url = result.body["output"]["url"].as_str().unwrap_or_else(|| panic!("{result:?}"));
+    let answer = reqwest::get(url).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    Probe::bytes(&answer.bytes().await.unwrap()).assert_exact(16_000, 16_000);
+    let refused = platform.result("b").await;
+    assert_eq!(error(&refused)["error_type"], "upstream", "{refused:?}");
+    let missing = error(&platform.result("c").await);
+    assert_eq!(missing["error_type"], "invalid_input", "{missing}");
+    assert!(missing["error_message"].as_str().unwrap().contains("accessId"), "{missing}");
+    let log = worker.log();
+    assert!(!log.contains(SECRET_KEY) && !log.contains("another secret"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

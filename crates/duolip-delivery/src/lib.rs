@@ -12,6 +12,7 @@ mod s3;
 pub use folder::{FolderArtifactStore, FolderSettings, FolderStoreError};
 pub use memory::{KeptArtifact, MemoryArtifactStore};
 pub use s3::{
-    LocationError, ObjectError, RunPodBucket, RunPodBucketError, RunPodSource, S3ArtifactStore,
-    S3Checksum, S3Connection, S3Credentials, S3Location, S3Objects, S3Settings, S3SettingsError,
+    LocationError, Object, ObjectError, ObjectState, RunPodBucket, RunPodBucketError, RunPodSource,
+    S3ArtifactStore, S3Checksum, S3Connection, S3Credentials, S3Location, S3Objects, S3Settings,
+    S3SettingsError,
 };

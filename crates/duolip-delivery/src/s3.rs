@@ -30,7 +30,7 @@ mod verdict;
 
 pub use connection::{S3Connection, S3Credentials};
 pub use location::{LocationError, S3Location};
-pub use objects::{ObjectError, S3Objects};
+pub use objects::{Object, ObjectError, ObjectState, S3Objects};
 pub use runpod::{RunPodBucket, RunPodBucketError, RunPodSource};
 pub use settings::{S3Checksum, S3Settings, S3SettingsError};
 

@@ -7,6 +7,7 @@ use duolip_service::batch::{
     BatchSettings, Manifest, Results, Status, Tally, run as run_batch, run_one, warm,
 };
 use duolip_service::config::{BatchArgs, Config};
+use duolip_service::serve::asked_to_stop;
 use duolip_service::service::Service;
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use serde_json::{Map, Value, json};
@@ -18,8 +19,8 @@ use crate::told;
 /// for those under way. Of a short function it is a quarter.
 const RESERVE: Duration = Duration::from_mins(2);
 
-/// Answers Lambda's events until the process ends. The engine is built first, within Lambda's
-/// initialisation.
+/// Answers Lambda's events until SIGTERM: a job under way then ends with its files, and Lambda hands
+/// its event to another. The engine is built first, within Lambda's initialisation.
 ///
 /// # Errors
 /// When the settings do not fit together or Lambda's runtime API does not answer.
@@ -31,7 +32,10 @@ pub(crate) async fn run(args: &BatchArgs, config: Config) -> anyhow::Result<()> 
         let function = function.clone();
         async move { Box::pin(function.answer(event)).await }
     }));
-    answered.await.map_err(|error| anyhow::anyhow!(error))
+    tokio::select! {
+        answered = answered => answered.map_err(|error| anyhow::anyhow!(error)),
+        () = asked_to_stop() => Ok(()),
+    }
 }
 
 #[derive(Clone)]

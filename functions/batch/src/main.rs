@@ -5,6 +5,7 @@ mod event;
 mod lambda;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use duolip_service::batch::{JobResult, command};
@@ -51,6 +52,9 @@ impl Args {
 
 fn run(Args { manifest, batch, lambda, config }: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // A job that Lambda's function lets go of stops at its next batch of mouths. A command has none
+    // under way, but may be reading what nobody types.
+    let patience = if lambda.is_lambda() { Duration::from_secs(5) } else { Duration::ZERO };
     let code = runtime.block_on(async {
         match manifest {
             Some(manifest) if !lambda.is_lambda() => {
@@ -59,7 +63,7 @@ fn run(Args { manifest, batch, lambda, config }: Args) -> anyhow::Result<ExitCod
             _ => lambda::run(&batch, config).await.map(|()| ExitCode::SUCCESS),
         }
     });
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(patience);
     code
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use duolip_service::config::{Config, ConfigError, LambdaArgs, ServerArgs, read_dotenv};
 use duolip_service::router::router;
-use duolip_service::serve::{listen, serve};
+use duolip_service::serve::{asked_to_stop, listen, serve};
 use duolip_service::service::Service;
 
 /// Serves talking avatars over HTTP.
@@ -56,8 +56,13 @@ fn run(Args { server, lambda, config }: Args) -> anyhow::Result<()> {
         if lambda.runtime.is_lambda() {
             // Within Lambda's initialisation, whose time is not the first request's.
             tokio::task::spawn_blocking(move || warming.warm_up()).await?;
-            let answered = lambda::run(service.clone(), lambda.lambda_response).await;
-            return answered.map_err(|error| anyhow::anyhow!(error));
+            return tokio::select! {
+                answered = lambda::run(service.clone(), lambda.lambda_response) => {
+                    answered.map_err(|error| anyhow::anyhow!(error))
+                }
+                // A job under way ends with its files; Lambda hands its event to another.
+                () = asked_to_stop() => Ok(()),
+            };
         }
         let listener = listen(&server).await?;
         tracing::info!(address = %listener.local_addr()?, "listening; the models are being loaded");

@@ -18,6 +18,32 @@ pub struct S3Objects {
     client: LazyClient,
 }
 
+/// An object as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// Which state of the object they are.
+    pub state: ObjectState,
+}
+
+/// What lies at a location: what a write may replace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectState {
+    /// Nothing.
+    Missing,
+    /// What has this entity tag.
+    Tagged(String),
+    /// Whatever it is: the server does not tell states apart.
+    Unknown,
+}
+
+impl ObjectState {
+    fn of(entity_tag: Option<&str>) -> Self {
+        entity_tag.map_or(Self::Unknown, |tag| Self::Tagged(tag.to_owned()))
+    }
+}
+
 /// Why an object was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
@@ -44,6 +70,12 @@ pub enum ObjectError {
         /// What went wrong.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// Somebody else has written it since it was read.
+    #[error("{location} was written by somebody else meanwhile")]
+    Changed {
+        /// Where.
+        location: S3Location,
+    },
     /// The object is larger than it may be.
     #[error("{location} is larger than {limit_bytes} bytes")]
     TooLarge {
@@ -58,6 +90,7 @@ impl Classify for ObjectError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::Changed { .. } => ErrorKind::Overloaded,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Refused { .. } | Self::Unavailable { .. } => ErrorKind::Upstream,
         }
@@ -73,15 +106,15 @@ impl S3Objects {
         Ok(Self { client: LazyClient::new(connection)? })
     }
 
-    /// The content of the object at `location`, which may have `limit_bytes`.
+    /// The object at `location`, which may have `limit_bytes`.
     ///
     /// # Errors
-    /// [`ObjectError`].
+    /// [`ObjectError`], though never [`ObjectError::Changed`].
     pub async fn read(
         &self,
         location: &S3Location,
         limit_bytes: u64,
-    ) -> Result<Vec<u8>, ObjectError> {
+    ) -> Result<Object, ObjectError> {
         let client = self.client.get().await;
         let request = client.get_object().bucket(location.bucket()).key(location.key());
         let mut answer = request.send().await.map_err(|error| object_error(location, error))?;
@@ -90,7 +123,7 @@ impl S3Objects {
         if length.is_some_and(|length| length > limit_bytes) {
             return Err(too_large());
         }
-        let mut content = Vec::new();
+        let (mut content, state) = (Vec::new(), ObjectState::of(answer.e_tag()));
         while let Some(bytes) = answer.body.try_next().await.map_err(|error| {
             ObjectError::Unavailable { location: location.clone(), source: error.into() }
         })? {
@@ -99,10 +132,11 @@ impl S3Objects {
             }
             content.extend_from_slice(&bytes);
         }
-        Ok(content)
+        Ok(Object { content, state })
     }
 
-    /// Writes `content`, of the type `media_type`, to `location`; what was there is replaced.
+    /// Writes `content`, of the type `media_type`, to `location`, if what lies there is still `over`;
+    /// gives what lies there now. A server that knows no conditions replaces what is there.
     ///
     /// # Errors
     /// [`ObjectError`], though never [`ObjectError::NotFound`] and [`ObjectError::TooLarge`].
@@ -111,21 +145,62 @@ impl S3Objects {
         location: &S3Location,
         content: Vec<u8>,
         media_type: &str,
-    ) -> Result<(), ObjectError> {
+        over: &ObjectState,
+    ) -> Result<ObjectState, ObjectError> {
+        let written = self.put(location, content.clone(), media_type, over).await;
+        let (error, verdict) = match written {
+            Ok(state) => return Ok(state),
+            Err(failure) => failure,
+        };
+        match verdict {
+            // The server may have done what its answer, which was lost, would have said.
+            Verdict::Changed => {
+                let there = self.read(location, content.len() as u64).await;
+                let there = there.ok().filter(|object| object.content == content);
+                there.map(|object| object.state).ok_or(error)
+            }
+            Verdict::NotImplemented if *over != ObjectState::Unknown => {
+                tracing::warn!(%location, "the server knows no conditions: two may write at once");
+                let written = self.put(location, content, media_type, &ObjectState::Unknown).await;
+                written.map(|_| ObjectState::Unknown).map_err(|(error, _)| error)
+            }
+            _ => Err(error),
+        }
+    }
+
+    async fn put(
+        &self,
+        location: &S3Location,
+        content: Vec<u8>,
+        media_type: &str,
+        over: &ObjectState,
+    ) -> Result<ObjectState, (ObjectError, Verdict)> {
         let client = self.client.get().await;
         let patience = self.client.connection().patience_for(content.len() as u64);
-        client
+        let (absent, tag) = match over {
+            ObjectState::Missing => (Some("*".to_owned()), None),
+            ObjectState::Tagged(tag) => (None, Some(tag.clone())),
+            ObjectState::Unknown => (None, None),
+        };
+        let answer = client
             .put_object()
             .bucket(location.bucket())
             .key(location.key())
             .content_type(media_type)
+            .set_if_none_match(absent)
+            .set_if_match(tag)
             .body(ByteStream::from(content))
             .customize()
             .config_override(patience)
             .send()
-            .await
-            .map_err(|error| object_error(location, error))?;
-        Ok(())
+            .await;
+        match answer {
+            Ok(answer) => Ok(ObjectState::of(answer.e_tag())),
+            Err(error) => {
+                let verdict = Verdict::of(&error);
+                Err((object_error(location, error), verdict))
+            }
+        }
     }
 }
 
@@ -136,7 +211,10 @@ where
     let location = location.clone();
     match Verdict::of(&error) {
         Verdict::NotFound => ObjectError::NotFound { location },
+        Verdict::Changed => ObjectError::Changed { location },
         Verdict::Refused => ObjectError::Refused { location, source: error.into() },
-        Verdict::Unavailable => ObjectError::Unavailable { location, source: error.into() },
+        Verdict::NotImplemented | Verdict::Unavailable => {
+            ObjectError::Unavailable { location, source: error.into() }
+        }
     }
 }

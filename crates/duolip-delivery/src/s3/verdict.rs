@@ -27,6 +27,10 @@ pub(super) enum Verdict {
     NotFound,
     /// Credentials, bucket, region or permissions are wrong, or there are none.
     Refused,
+    /// A condition of the request does not hold.
+    Changed,
+    /// The server has not got what was asked for.
+    NotImplemented,
     /// No answer, or a failure that may pass.
     Unavailable,
 }
@@ -50,6 +54,8 @@ impl Verdict {
         match (status, code) {
             (_, Some("NoSuchKey")) => Self::NotFound,
             (_, Some(code)) if TRANSFER_CODES.contains(&code) => Self::Unavailable,
+            (412, _) | (409, Some("ConditionalRequestConflict")) => Self::Changed,
+            (501, _) => Self::NotImplemented,
             (408 | 429, _) => Self::Unavailable,
             // A redirection is to another region, or from a server that speaks no S3.
             (300..=499, _) => Self::Refused,
@@ -86,8 +92,11 @@ where
 {
     let store = store.to_owned();
     match Verdict::of(&error) {
-        Verdict::Refused => DeliverError::Refused { store, source: error.into() },
-        Verdict::NotFound | Verdict::Unavailable => {
+        // Videos are put without conditions.
+        Verdict::Refused | Verdict::Changed => {
+            DeliverError::Refused { store, source: error.into() }
+        }
+        Verdict::NotFound | Verdict::NotImplemented | Verdict::Unavailable => {
             DeliverError::Unavailable { store, source: error.into() }
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use duolip_delivery::{ObjectError, S3Location, S3Objects};
+use duolip_delivery::{ObjectError, ObjectState, S3Location, S3Objects};
 
 use crate::causes;
 use crate::proxy::{Proxy, Trouble};
@@ -19,17 +19,60 @@ async fn an_object_is_read_as_it_was_written() {
     let server = Server::start();
     let objects = S3Objects::new(connection(server.port)).unwrap();
     let location = location("s3://videos/batch 1/results.jsonl");
+    let mut state = ObjectState::Missing;
     for content in [b"{\"id\":\"1\"}\n".to_vec(), Vec::new(), vec![7; 300_000]] {
-        let written = objects.write(&location, content.clone(), "application/jsonl").await;
-        written.unwrap();
+        let written = objects.write(&location, content.clone(), "application/jsonl", &state).await;
+        state = written.unwrap();
         let size = content.len() as u64;
-        assert!(objects.read(&location, size).await.unwrap() == content, "of {size} bytes");
+        let read = objects.read(&location, size).await.unwrap();
+        assert!(read.content == content, "of {size} bytes");
+        assert_eq!(read.state, state, "of {size} bytes");
         assert!(server.object("batch 1/results.jsonl") == Some(content), "of {size} bytes");
     }
     match objects.read(&location, 299_999).await {
         Err(ObjectError::TooLarge { limit_bytes, .. }) => assert_eq!(limit_bytes, 299_999),
         other => panic!("300000 bytes over a limit of 299999 gave {other:?}"),
     }
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_written_is_not_replaced() {
+    let server = Server::start();
+    let objects = S3Objects::new(connection(server.port)).unwrap();
+    let location = location("s3://videos/results.jsonl");
+    let write = async |content: &str, over: &ObjectState| {
+        objects.write(&location, content.as_bytes().to_vec(), "application/jsonl", over).await
+    };
+    let first = write("first", &ObjectState::Missing).await.unwrap();
+    let error = write("second", &ObjectState::Missing).await.unwrap_err();
+    assert!(matches!(error, ObjectError::Changed { .. }), "{}", causes(&error));
+    assert_eq!(
+        error.to_string(),
+        "s3://videos/results.jsonl was written by somebody else meanwhile"
+    );
+    // As after an answer that was lost: it lies there already.
+    assert_eq!(write("first", &ObjectState::Missing).await.unwrap(), first);
+
+    let third = write("third", &first).await.unwrap();
+    let error = write("fourth", &first).await.unwrap_err();
+    assert!(matches!(error, ObjectError::Changed { .. }), "{}", causes(&error));
+    assert_eq!(server.object("results.jsonl").unwrap(), b"third");
+    write("fifth", &third).await.unwrap();
+    assert_eq!(server.object("results.jsonl").unwrap(), b"fifth");
+}
+
+#[tokio::test]
+async fn a_server_without_conditions_replaces_what_is_there() {
+    let server = Server::start();
+    let (status, body) = ("501 Not Implemented", "<Error><Code>NotImplemented</Code></Error>");
+    let proxy = Proxy::before(server.port, Trouble::Answered { times: 1, status, body }).await;
+    let mut connection = connection(proxy.port);
+    connection.attempts = 1;
+    let objects = S3Objects::new(connection).unwrap();
+    let location = location("s3://videos/results.jsonl");
+    let state = objects.write(&location, vec![1], "text/plain", &ObjectState::Missing).await;
+    assert_eq!(state.unwrap(), ObjectState::Unknown);
+    assert_eq!(server.object("results.jsonl").unwrap(), [1]);
 }
 
 #[tokio::test]
@@ -45,14 +88,16 @@ async fn what_cannot_be_read_says_why() {
     strange.credentials.as_mut().unwrap().secret_access_key = "wrong".to_owned();
     let strange = S3Objects::new(strange).unwrap();
     let read = strange.read(&missing, 10).await.unwrap_err();
-    let written = strange.write(&missing, vec![1], "text/plain").await.unwrap_err();
+    let written =
+        strange.write(&missing, vec![1], "text/plain", &ObjectState::Unknown).await.unwrap_err();
     for error in [read, written] {
         assert!(matches!(error, ObjectError::Refused { .. }), "{}", causes(&error));
     }
 
     server.kill();
     let read = objects.read(&missing, 10).await.unwrap_err();
-    let written = objects.write(&missing, vec![1], "text/plain").await.unwrap_err();
+    let written =
+        objects.write(&missing, vec![1], "text/plain", &ObjectState::Unknown).await.unwrap_err();
     for error in [read, written] {
         assert!(matches!(error, ObjectError::Unavailable { .. }), "{}", causes(&error));
     }

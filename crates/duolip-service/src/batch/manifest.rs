@@ -84,7 +84,7 @@ impl Manifest {
         }
         if location.starts_with(S3_SCHEME) {
             let place = S3Location::parse(location)?;
-            let content = store::objects(delivery)?.read(&place, OBJECT_BYTES).await?;
+            let content = store::objects(delivery)?.read(&place, OBJECT_BYTES).await?.content;
             return Ok(Self::of(content));
         }
         match File::open(location) {

@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use duolip_delivery::{LocationError, ObjectError, S3Location, S3Objects};
+use duolip_delivery::{LocationError, Object, ObjectError, ObjectState, S3Location, S3Objects};
 use duolip_pipeline::ErrorKind;
 use duolip_pipeline::error::Classify;
 use serde::Deserialize;
@@ -111,6 +111,8 @@ pub struct Results {
 struct InBucket {
     objects: S3Objects,
     location: S3Location,
+    /// What was read or written last: only that is replaced.
+    state: ObjectState,
     written: Instant,
     _folder: TempDir,
 }
@@ -141,7 +143,8 @@ impl KnownError {
 impl Results {
     /// Opens the results at `place`, a file or `s3://bucket/key`; those of one of several shards have
     /// its number before the ending. Results in a bucket are written there now and then, and at the
-    /// end.
+    /// end, each time only over what this process has left there: a run that finds another's
+    /// work ends, and its unwritten results are rendered again by the next.
     ///
     /// # Errors
     /// [`ResultsError`].
@@ -155,9 +158,11 @@ impl Results {
             return Self::in_file(Path::new(&place));
         }
         let (location, objects) = (S3Location::parse(&place)?, store::objects(delivery)?);
-        let content = match objects.read(&location, OBJECT_BYTES).await {
-            Ok(content) => content,
-            Err(ObjectError::NotFound { .. }) => Vec::new(),
+        let Object { content, state } = match objects.read(&location, OBJECT_BYTES).await {
+            Ok(object) => object,
+            Err(ObjectError::NotFound { .. }) => {
+                Object { content: Vec::new(), state: ObjectState::Missing }
+            }
             Err(error) => return Err(error.into()),
         };
         let unusable = |source| ResultsError::Unusable { path: PathBuf::from(&place), source };
@@ -166,7 +171,7 @@ impl Results {
         std::fs::write(&path, content).map_err(unusable)?;
         let mut results = Self::in_file(&path)?;
         results.bucket =
-            Some(InBucket { objects, location, written: Instant::now(), _folder: folder });
+            Some(InBucket { objects, location, state, written: Instant::now(), _folder: folder });
         Ok(results)
     }
 
@@ -236,7 +241,8 @@ impl Results {
         let content = tokio::fs::read(&self.path).await;
         let content =
             content.map_err(|source| ResultsError::Unusable { path: self.path.clone(), source })?;
-        bucket.objects.write(&bucket.location, content, "application/jsonl").await?;
+        let (objects, location) = (&bucket.objects, &bucket.location);
+        bucket.state = objects.write(location, content, "application/jsonl", &bucket.state).await?;
         bucket.written = Instant::now();
         Ok(())
     }
