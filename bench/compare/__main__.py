@@ -1,0 +1,99 @@
+"""Measures Duolip against the usual design in Python; `make bench` runs it.
+
+    python -m compare --programs target/release --onnxruntime target/onnxruntime/libonnxruntime.so.N
+
+Writes MACHINE.json (raw), MACHINE.md and MACHINE.svg into --output, and ends with lines for
+scripts: `ratio MEASURE CASE MEDIAN LEAST MOST`. A run that broke off goes on where it was; with
+--only it does one section, with --page none.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import onnxruntime
+
+from compare import materials, page, plot, ratios
+from compare.figures import Figures
+from compare.measure import SECTIONS, Bench
+from compare.sizes import SIZES
+from compare.systems import BASELINE, OURS, ROOT, Machine
+
+
+def main() -> None:
+    args = arguments()
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    size = SIZES[args.size]
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=target) as scratch:
+        cores = len(os.sched_getaffinity(0))
+        programs, runtime = args.programs.resolve(), args.onnxruntime.resolve()
+        machine = Machine(programs, runtime, Path(scratch), cores)
+        pairs, gmac = {"demo": materials.demo_pair()}, {}
+        if any(case.pair == "full" for case in size.renders):
+            env = {"ORT_DYLIB_PATH": str(runtime), "HOME": scratch, "PATH": os.environ["PATH"]}
+            pairs["full"], gmac = materials.full_pair(
+                machine.folder / "full", programs / "duolip", env
+            )
+        facts = {"size": args.size, "cores": cores, **facts_of(programs), "gmac_per_mouth": gmac}
+        name = args.machine or f"{slug(facts['processor'])}-{cores}-cores"
+        output = args.output or (ROOT / "bench/results" if args.size == "full" else target / "bench-quick")
+        figures = Figures(output / f"{name}.json", facts)
+        bench = Bench(machine, size, figures, pairs)
+        for section in args.only or ([] if args.page else SECTIONS):
+            getattr(bench, section)()
+    write(figures.data, output.resolve() / name)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--programs", type=Path, required=True, help="folder of duolip and duolip-http")
+    parser.add_argument("--onnxruntime", type=Path, required=True, help="library for duolip-http")
+    parser.add_argument("--size", choices=SIZES, default="full")
+    parser.add_argument("--only", choices=SECTIONS, action="append", help="measure this section")
+    parser.add_argument("--page", action="store_true", help="measure nothing, write the page anew")
+    parser.add_argument("--machine", help="name of the results (default: the processor and cores)")
+    parser.add_argument("--output", type=Path, help="folder of the results")
+    return parser.parse_args()
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def facts_of(programs: Path) -> dict:
+    """Where and of what the figures are: those of other facts are not mixed with them."""
+    program = programs / "duolip-http"
+    processor = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1])
+
+    def first_line(command: list) -> str:
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return said.splitlines()[0]
+
+    return {
+        "processor": processor[1] if processor else "unknown processor",
+        "memory_gb": round(memory / 1e6),
+        "program": first_line([program, "--version"]).split()[-1],
+        "program_sha256": hashlib.sha256(program.read_bytes()).hexdigest(),
+        "onnxruntime": onnxruntime.__version__,
+        "ffmpeg": first_line(["ffmpeg", "-version"]).split(" Copyright")[0],
+    }
+
+
+def write(data: dict, stem: Path) -> None:
+    plot.draw(data, stem.with_suffix(".svg"))
+    stem.with_suffix(".md").write_text(page.page(data, f"{stem.name}.svg"))
+    print(f"\n{stem}.md\n")
+    for line in (*ratios.figure_lines(data), *(ratio.line() for ratio in ratios.ratios(data))):
+        print(line)
+    if not data.get("memory", {}).get("within_limit", True):
+        sys.exit("memory grows with the length of the speech")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Raw figures → ratios, ours to the baseline, and lines that a script can read."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from compare.systems import BASELINE, OURS, SYSTEMS
+
+# Measures of which more is better; of the others less is.
+MORE_IS_BETTER = frozenset({"frames_per_second", "throughput"})
+SOUNDNESS = ("speech_lost_ms", "audio_lost_ms", "seam_freeze_ms")
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Ours to the baseline, once for every pair of runs."""
+
+    measure: str
+    case: str
+    values: tuple[float, ...]
+
+    @property
+    def middle(self) -> float:
+        return median(self.values)
+
+    @property
+    def advantage(self) -> float:
+        """How many times better ours is."""
+        return self.middle if self.measure in MORE_IS_BETTER else 1 / self.middle
+
+    def line(self) -> str:
+        least, most = min(self.values), max(self.values)
+        return f"ratio {self.measure} {self.case} {self.middle:.3f} {least:.3f} {most:.3f}"
+
+
+def _of(measure: str, case: str, rounds: list[dict], value: Callable[[dict], float]) -> Ratio:
+    pairs = [(value(each[OURS]), value(each[BASELINE])) for each in rounds]
+    return Ratio(measure, case, tuple(ours / baseline for ours, baseline in pairs))
+
+
+def rendered(data: dict) -> dict[str, dict]:
+    """All cases of renders with at least one round, on all cores and on fewer."""
+    cases = {**data.get("renders", {}), **data.get("cores", {})}
+    return {name: case for name, case in cases.items() if case["rounds"]}
+
+
+def frames_per_second(case: dict, name: str) -> list[float]:
+    return [case["watched"][name]["frames"] / each[name]["seconds"] for each in case["rounds"]]
+
+
+def percentile(values: list[float], share: int) -> float:
+    return float(np.percentile(values, share))
+
+
+def ratios(data: dict) -> list[Ratio]:
+    found = []
+    for name, case in rendered(data).items():
+        ours, baseline = (frames_per_second(case, system) for system in SYSTEMS)
+        per_pair = tuple(mine / other for mine, other in zip(ours, baseline))
+        found.append(Ratio("frames_per_second", name, per_pair))
+        # The same speech: the ratio of real-time factors is that of the seconds.
+        found.append(_of("real_time_factor", name, case["rounds"], lambda each: each["seconds"]))
+        found.append(_of("cpu_seconds", name, case["rounds"], lambda each: each["cpu_seconds"]))
+        watched = [case["watched"]]
+        found.append(_of("peak_memory", name, watched, lambda each: each["peak_bytes"]))
+    growth = data.get("growth", {}).get("rounds", [])
+    for seconds in growth[0] if growth else []:
+        rounds = [each[seconds] for each in growth]
+        name = f"demo_growth_{seconds}s"
+        found.append(_of("real_time_factor", name, rounds, lambda each: each["seconds"]))
+        found.append(_of("peak_memory", name, rounds, lambda each: each["peak_bytes"]))
+    for pair, rounds in data.get("start", {}).items():
+        for moment in ("ready", "first_video", "first_picture"):
+            value = _seconds_to(moment)
+            found.append(_of(f"seconds_to_{moment}", f"{pair}_start", rounds, value))
+    for callers, rounds in data.get("crowd", {}).items():
+        name = f"demo_{callers}_callers"
+        found.append(_of("throughput", name, rounds, lambda each: 1 / each["seconds"]))
+        for share in (50, 95):
+            found.append(_of(f"latency_p{share}", name, rounds, _latency(share)))
+    return found
+
+
+def _seconds_to(moment: str) -> Callable[[dict], float]:
+    return lambda each: each[f"{moment}_seconds"]
+
+
+def _latency(share: int) -> Callable[[dict], float]:
+    return lambda each: percentile(each["latencies"], share)
+
+
+def figure_lines(data: dict) -> Iterator[str]:
+    """What is told of each system alone."""
+    for name, case in rendered(data).items():
+        for system in SYSTEMS:
+            for measure in SOUNDNESS:
+                yield f"figure {measure} {name}_{system} {case['watched'][system][measure]:.1f}"
+            rate = median(frames_per_second(case, system))
+            yield f"figure frames_per_second {name}_{system} {rate:.2f}"
+    for name, share in peak_shares(data).items():
+        yield f"figure share_of_sgemm_peak {name} {share:.3f}"
+
+
+def peak_shares(data: dict) -> dict[str, float]:
+    """The arithmetic of the full networks' renders as a share of the machine's peak, by case and
+    system: all multiply-adds over the wall time of the whole request."""
+    peak = data.get("roofline", {}).get("sgemm_gflops")
+    shares = {}
+    for name, case in rendered(data).items():
+        for system in SYSTEMS if peak and name.startswith("full_") else ():
+            gflop = 2 * data["facts"]["gmac_per_mouth"][system]
+            rate = gflop * median(frames_per_second(case, system))
+            shares[f"{name}_{system}"] = rate / peak
+    return shares
