@@ -80,7 +80,9 @@ def render(audio: Path, painters: dict[str, Painter], avatar: Avatar) -> tuple[P
         names = [list(painters)[index % len(painters)] for index in range(len(wavs))]
         with clocked(times, "render"), ThreadPoolExecutor(len(painters)) as pool:
             chosen = (painters[name] for name in names)
-            chunks = list(pool.map(lambda wav, painter: render_chunk(wav, painter, avatar), wavs, chosen))
+            chunks = list(
+                pool.map(lambda wav, painter: render_chunk(wav, painter, avatar), wavs, chosen)
+            )
         with clocked(times, "concat"):
             videos = [video for video, _ in chunks]
             video = videos[0] if len(videos) == 1 else joined(videos, folder / "video.mp4")

@@ -1,10 +1,10 @@
 """Measures Duolip against the usual design in Python; `make bench` runs it.
 
-    python -m compare --programs target/release --onnxruntime target/onnxruntime/libonnxruntime.so.N
+    PYTHONPATH=bench:models/training python -m compare --programs target/release
 
 Writes MACHINE.json (raw), MACHINE.md and MACHINE.svg into --output, and ends with lines for
-scripts: `ratio MEASURE CASE MEDIAN LEAST MOST`. A run that broke off goes on where it was; with
---only it does one section, with --page none.
+scripts: `ratio MEASURE CASE MEDIAN LEAST MOST`. A run that broke off goes on where it was, as long
+as program and machine are the same; with --only it does one section, with --page none.
 """
 
 import argparse
@@ -22,26 +22,27 @@ from compare import materials, page, plot, ratios
 from compare.figures import Figures
 from compare.measure import SECTIONS, Bench
 from compare.sizes import SIZES
-from compare.systems import BASELINE, OURS, ROOT, Machine
+from compare.systems import ROOT, Machine
 
 
 def main() -> None:
     args = arguments()
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    size = SIZES[args.size]
+    size = SIZES[args.size].shortened(args.rounds) if args.rounds else SIZES[args.size]
     with tempfile.TemporaryDirectory(prefix="bench-", dir=target) as scratch:
         cores = len(os.sched_getaffinity(0))
-        programs, runtime = args.programs.resolve(), args.onnxruntime.resolve()
-        machine = Machine(programs, runtime, Path(scratch), cores)
+        programs = args.programs.resolve()
+        machine = Machine(programs, Path(scratch), cores)
         pairs, gmac = {"demo": materials.demo_pair()}, {}
         if any(case.pair == "full" for case in size.renders):
-            env = {"ORT_DYLIB_PATH": str(runtime), "HOME": scratch, "PATH": os.environ["PATH"]}
             pairs["full"], gmac = materials.full_pair(
-                machine.folder / "full", programs / "duolip", env
+                machine.folder / "full", programs / "duolip", machine.environment
             )
         facts = {"size": args.size, "cores": cores, **facts_of(programs), "gmac_per_mouth": gmac}
         name = args.machine or f"{slug(facts['processor'])}-{cores}-cores"
-        output = args.output or (ROOT / "bench/results" if args.size == "full" else target / "bench-quick")
+        output = args.output or (
+            ROOT / "bench/results" if args.size == "full" else target / "bench-quick"
+        )
         figures = Figures(output / f"{name}.json", facts)
         bench = Bench(machine, size, figures, pairs)
         for section in args.only or ([] if args.page else SECTIONS):
@@ -51,9 +52,11 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--programs", type=Path, required=True, help="folder of duolip and duolip-http")
-    parser.add_argument("--onnxruntime", type=Path, required=True, help="library for duolip-http")
+    parser.add_argument(
+        "--programs", type=Path, required=True, help="folder of duolip and duolip-http"
+    )
     parser.add_argument("--size", choices=SIZES, default="full")
+    parser.add_argument("--rounds", type=int, help="no more rounds than these, to rehearse")
     parser.add_argument("--only", choices=SECTIONS, action="append", help="measure this section")
     parser.add_argument("--page", action="store_true", help="measure nothing, write the page anew")
     parser.add_argument("--machine", help="name of the results (default: the processor and cores)")

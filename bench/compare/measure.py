@@ -3,7 +3,6 @@
 The systems take turns, ours first: whatever else the machine does falls on both alike.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -48,8 +47,9 @@ class Bench:
     figures: Figures
     pairs: dict[str, Pair]
 
-    def _say(self, text: str) -> None:
-        print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
+    def _say_seconds(self, what: str, round_: dict[str, dict]) -> None:
+        spent = ", ".join(f"{name} {each['seconds']:.2f} s" for name, each in round_.items())
+        print(f"{time.strftime('%H:%M:%S')}  {what}: {spent}", flush=True)
 
     def _speech(self, seconds: int) -> Path:
         return materials.speech(self.machine.folder, seconds)
@@ -62,7 +62,9 @@ class Bench:
 
     def _cases(self, section: str, cases: Iterable[Case]) -> None:
         found = self.figures.section(section)
-        missing = [case for case in cases if len(found.get(case.name, {}).get("rounds", [])) < case.rounds]
+        missing = [
+            case for case in cases if len(found.get(case.name, {}).get("rounds", [])) < case.rounds
+        ]
         for (pair, models, cores), group in groupby(
             missing, lambda case: (case.pair, case.models, case.cores or self.machine.cores)
         ):
@@ -76,18 +78,20 @@ class Bench:
         watched = {name: self._watched(case, server, speech) for name, server in servers.items()}
         kept = found.setdefault(case.name, {"speech_seconds": case.seconds, "rounds": []})
         kept |= {"cores": case.cores or self.machine.cores, "watched": watched}
+        kept["mouth_difference"] = video.mouth_difference(
+            *(self._mp4(case, name) for name in SYSTEMS)
+        )
         while len(kept["rounds"]) < case.rounds:
             kept["rounds"].append(
                 {name: _record(server.render(speech)) for name, server in servers.items()}
             )
             self.figures.save()
-            latest = {name: f"{record['seconds']:.2f} s" for name, record in kept["rounds"][-1].items()}
-            self._say(f"{case.name}: {latest}")
+            self._say_seconds(case.name, kept["rounds"][-1])
 
     def _watched(self, case: Case, server: Server, speech: Path) -> dict:
         with Watch(server.process.pid) as watch:
             answer = server.render(speech)
-        mp4 = self.machine.folder / f"{case.name}-{server.name}.mp4"
+        mp4 = self._mp4(case, server.name)
         mp4.write_bytes(answer.video)
         return {
             "peak_bytes": watch.peak_bytes,
@@ -96,6 +100,9 @@ class Bench:
             "video_bytes": len(answer.video),
             **video.Soundness.of(mp4, case.seconds),
         }
+
+    def _mp4(self, case: Case, name: str) -> Path:
+        return self.machine.folder / f"{case.name}-{name}.mp4"
 
     def growth(self) -> None:
         """Lengths in rising order on fresh servers, so that memory of one is none of the next."""
@@ -111,7 +118,7 @@ class Bench:
                             record = _record(server.render(self._speech(seconds)))
                         record["peak_bytes"] = watch.peak_bytes
                         found.setdefault(str(seconds), {})[name] = record
-                        self._say(f"growth {seconds} s, {name}: {record['seconds']:.2f} s")
+                    self._say_seconds(f"growth {seconds} s", found[str(seconds)])
             rounds.append(found)
             self.figures.save()
 
@@ -122,9 +129,10 @@ class Bench:
         for pair, wanted in self.size.start_rounds.items():
             rounds = found.setdefault(pair, [])
             while len(rounds) < wanted:
-                rounds.append({name: self._started(name, self.pairs[pair], speech) for name in SYSTEMS})
+                started = {name: self._started(name, self.pairs[pair], speech) for name in SYSTEMS}
+                rounds.append(started)
                 self.figures.save()
-                self._say(f"start {pair}: {rounds[-1]}")
+                self._say_seconds(f"start {pair}, to the first video", started)
 
     def _started(self, name: str, pair: Pair, speech: Path) -> dict:
         server = self.machine.start(name, pair, Budget(2, self.machine.cores))
@@ -140,8 +148,8 @@ class Bench:
         if first.moment is None:
             raise RuntimeError(f"no segment of {name} was seen in {server.work}")
         return {
+            "seconds": first_video,
             "ready_seconds": ready,
-            "first_video_seconds": first_video,
             "first_picture_seconds": first.moment - begin,
         }
 
@@ -164,11 +172,13 @@ class Bench:
                 while len(rounds) < self.size.crowd_rounds:
                     requests = self.size.crowd[callers]
                     rounds.append(
-                        {name: _crowd(server, speech, callers, requests) for name, server in servers.items()}
+                        {
+                            name: _crowd(server, speech, callers, requests)
+                            for name, server in servers.items()
+                        }
                     )
                     self.figures.save()
-                    spent = {name: f"{each['seconds']:.2f} s" for name, each in rounds[-1].items()}
-                    self._say(f"{callers} callers, {requests} requests: {spent}")
+                    self._say_seconds(f"{callers} callers, {requests} requests", rounds[-1])
 
     def roofline(self) -> None:
         """The machine's peak at multiplying matrices, with as many threads as cores."""
@@ -187,8 +197,7 @@ class Bench:
         if not self.size.ten_minutes or found:
             return
         command = [ROOT / "bench/memory.sh", self.machine.programs / "duolip"]
-        env = {**os.environ, "ORT_DYLIB_PATH": str(self.machine.runtime)}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if not done.stdout:
             raise RuntimeError(done.stderr)
         found |= {"table": done.stdout, "within_limit": done.returncode == 0}

@@ -26,7 +26,16 @@ def draw(data: dict, path: Path) -> None:
         "svg.hashsalt": "duolip",
         "font.size": 9,
         "font.family": "sans-serif",
-        **{key: _INK for key in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor")},
+        **{
+            key: _INK
+            for key in (
+                "text.color",
+                "axes.labelcolor",
+                "xtick.color",
+                "ytick.color",
+                "axes.edgecolor",
+            )
+        },
     }
     bars = [each for each in ratios.ratios(data) if each.measure in _BARS]
     with plt.rc_context(style):
@@ -61,7 +70,9 @@ def _label(ratio: ratios.Ratio) -> str:
 def _lines(axes: plt.Axes, rounds: list[dict]) -> None:
     for system in SYSTEMS if rounds else ():
         lengths = [int(seconds) / 60 for seconds in rounds[0]]
-        spent = [median(each[seconds][system]["seconds"] for each in rounds) for seconds in rounds[0]]
+        spent = [
+            median(each[seconds][system]["seconds"] for each in rounds) for seconds in rounds[0]
+        ]
         axes.plot(lengths, spent, marker="o", color=_COLOURS[system], label=_NAMES[system])
     if rounds:
         axes.legend(frameon=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from statistics import median
 
 import numpy as np
@@ -10,6 +11,11 @@ from compare.systems import BASELINE, OURS, SYSTEMS
 
 # Measures of which more is better; of the others less is.
 MORE_IS_BETTER = frozenset({"frames_per_second", "throughput"})
+MOMENTS = {
+    "ready": "ready_seconds",
+    "first_video": "seconds",
+    "first_picture": "first_picture_seconds",
+}
 SOUNDNESS = ("speech_lost_ms", "audio_lost_ms", "seam_freeze_ms")
 
 
@@ -61,30 +67,25 @@ def ratios(data: dict) -> list[Ratio]:
         per_pair = tuple(mine / other for mine, other in zip(ours, baseline))
         found.append(Ratio("frames_per_second", name, per_pair))
         # The same speech: the ratio of real-time factors is that of the seconds.
-        found.append(_of("real_time_factor", name, case["rounds"], lambda each: each["seconds"]))
-        found.append(_of("cpu_seconds", name, case["rounds"], lambda each: each["cpu_seconds"]))
+        found.append(_of("real_time_factor", name, case["rounds"], itemgetter("seconds")))
+        found.append(_of("cpu_seconds", name, case["rounds"], itemgetter("cpu_seconds")))
         watched = [case["watched"]]
-        found.append(_of("peak_memory", name, watched, lambda each: each["peak_bytes"]))
+        found.append(_of("peak_memory", name, watched, itemgetter("peak_bytes")))
     growth = data.get("growth", {}).get("rounds", [])
     for seconds in growth[0] if growth else []:
         rounds = [each[seconds] for each in growth]
         name = f"demo_growth_{seconds}s"
-        found.append(_of("real_time_factor", name, rounds, lambda each: each["seconds"]))
-        found.append(_of("peak_memory", name, rounds, lambda each: each["peak_bytes"]))
+        found.append(_of("real_time_factor", name, rounds, itemgetter("seconds")))
+        found.append(_of("peak_memory", name, rounds, itemgetter("peak_bytes")))
     for pair, rounds in data.get("start", {}).items():
-        for moment in ("ready", "first_video", "first_picture"):
-            value = _seconds_to(moment)
-            found.append(_of(f"seconds_to_{moment}", f"{pair}_start", rounds, value))
+        for moment, key in MOMENTS.items():
+            found.append(_of(f"seconds_to_{moment}", f"{pair}_start", rounds, itemgetter(key)))
     for callers, rounds in data.get("crowd", {}).items():
         name = f"demo_{callers}_callers"
         found.append(_of("throughput", name, rounds, lambda each: 1 / each["seconds"]))
         for share in (50, 95):
             found.append(_of(f"latency_p{share}", name, rounds, _latency(share)))
     return found
-
-
-def _seconds_to(moment: str) -> Callable[[dict], float]:
-    return lambda each: each[f"{moment}_seconds"]
 
 
 def _latency(share: int) -> Callable[[dict], float]:
@@ -99,6 +100,7 @@ def figure_lines(data: dict) -> Iterator[str]:
                 yield f"figure {measure} {name}_{system} {case['watched'][system][measure]:.1f}"
             rate = median(frames_per_second(case, system))
             yield f"figure frames_per_second {name}_{system} {rate:.2f}"
+        yield f"figure mouth_difference {name} {case['mouth_difference']:.2f}"
     for name, share in peak_shares(data).items():
         yield f"figure share_of_sgemm_peak {name} {share:.3f}"
 

@@ -1,6 +1,6 @@
 """How much is measured: every size names its cases, lengths and rounds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,17 @@ class Size:
     crowd: dict[int, int]
     crowd_rounds: int
     ten_minutes: bool
+
+    def shortened(self, rounds: int) -> "Size":
+        """The same with no more rounds than these: a rehearsal."""
+        return replace(
+            self,
+            renders=tuple(replace(case, rounds=min(rounds, case.rounds)) for case in self.renders),
+            cores_rounds=min(rounds, self.cores_rounds),
+            growth_rounds=min(rounds, self.growth_rounds),
+            start_rounds={pair: min(rounds, more) for pair, more in self.start_rounds.items()},
+            crowd_rounds=min(rounds, self.crowd_rounds),
+        )
 
     def cores_cases(self, cores: int) -> list[Case]:
         """Fewer cores than all: 1, 2, 4, and so on."""

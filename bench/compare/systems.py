@@ -61,7 +61,9 @@ class Answer:
 class Server:
     """One system, running. Its words go to a log file, which is shown when it fails."""
 
-    def __init__(self, name: str, budget: Budget, port: int, command: list, env: dict, folder: Path):
+    def __init__(
+        self, name: str, budget: Budget, port: int, command: list, env: dict, folder: Path
+    ):
         self.name, self._budget = name, budget
         self.work = folder / f"work-{name}"
         self.work.mkdir(parents=True, exist_ok=True)
@@ -74,7 +76,7 @@ class Server:
             self.process = subprocess.Popen(
                 ["taskset", "-c", ",".join(map(str, cores)), *map(str, command)],
                 cwd=folder,
-                env={"PATH": os.environ["PATH"], "HOME": str(folder), **env},
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -113,11 +115,15 @@ class Server:
         return Answer(answer.content, seconds, cpu, stages)
 
     def _our_stages(self, answer: requests.Response) -> dict[str, float]:
-        timing = re.findall(r"(\w+);(?:desc=\"\w+\";)?dur=([\d.]+)", answer.headers["server-timing"])
+        timing = re.findall(
+            r"(\w+);(?:desc=\"\w+\";)?dur=([\d.]+)", answer.headers["server-timing"]
+        )
         stages = {name: float(ms) for name, ms in timing if not name.startswith("chunk")}
         # What happens inside of chunks stands in the block of statistics in the log.
         job = answer.headers["x-duolip-job-id"]
-        lines = [line for line in self.log.read_text().splitlines() if job in line and "job done" in line]
+        lines = [
+            line for line in self.log.read_text().splitlines() if job in line and "job done" in line
+        ]
         steps = re.findall(r"lip-sync (\d+), compose (\d+), encode (\d+) ms", lines[-1])
         for name, values in zip(("lip_sync", "paste", "encode"), zip(*steps)):
             stages[f"chunks_{name}"] = float(sum(map(int, values)))
@@ -151,9 +157,15 @@ class Machine:
     """Where the programs are, and where a run keeps its things."""
 
     programs: Path
-    runtime: Path
     folder: Path
     cores: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What programs are started with: of the caller's settings none, but for ONNX Runtime's
+        library, which is looked for where it is not set."""
+        kept = {key: os.environ[key] for key in ("PATH", "ORT_DYLIB_PATH") if key in os.environ}
+        return {**kept, "HOME": str(self.folder)}
 
     def start(self, system: str, pair: Pair, budget: Budget) -> Server:
         port = _free_port()
@@ -177,7 +189,6 @@ class Machine:
         settings = {
             "DUOLIP_HOST": "127.0.0.1",
             "PORT": port,
-            "ORT_DYLIB_PATH": self.runtime,
             "DUOLIP_DATA_DIR": ROOT,
             "DUOLIP_CACHE_DIR": self.folder / "cache",
             "DUOLIP_WORK_DIR": self.folder / f"work-{OURS}",
@@ -191,12 +202,19 @@ class Machine:
         }
         for look in LOOKS:
             settings[f"CHECKPOINT_PATH_{look.upper()}"] = pair.checkpoints[look]
-        return [self.programs / "duolip-http"], {key: str(value) for key, value in settings.items()}
+        settings = {key: str(value) for key, value in settings.items()}
+        return [self.programs / "duolip-http"], {**self.environment, **settings}
 
     def _baseline(self, pair: Pair, budget: Budget, port: int) -> tuple[list, dict]:
         command = [sys.executable, "-m", "baseline.server", "--port", port]
-        command += ["--avatar", ROOT / "avatars" / AVATAR, "--work", self.folder / f"work-{BASELINE}"]
+        command += [
+            "--avatar",
+            ROOT / "avatars" / AVATAR,
+            "--work",
+            self.folder / f"work-{BASELINE}",
+        ]
         command += ["--threads", budget.threads, "--batch-size", BATCH_SIZE]
         for look in LOOKS:
             command += [f"--{look}", pair.graphs[look]]
-        return command, {"PYTHONPATH": f"{ROOT / 'bench'}:{ROOT / 'models/training'}"}
+        path = f"{ROOT / 'bench'}:{ROOT / 'models/training'}"
+        return command, {**self.environment, "PYTHONPATH": path}
