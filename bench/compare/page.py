@@ -142,7 +142,7 @@ def _growth(data: dict) -> Iterator[str]:
             + [f"{peak / 1e6:.0f}" for peak in peaks]
         )
     yield "## How time grows with the length of the speech\n"
-    yield f"Demo pair, two models, {len(rounds)} round.\n"
+    yield f"Demo pair, two models; rounds: {len(rounds)}.\n"
     head = ["seconds of speech", "seconds, ours", "baseline", "ratio", "a second of speech, ours"]
     yield _table([*head, "baseline", "MB, ours", "baseline"], rows)
 
@@ -201,18 +201,20 @@ def _work(data: dict) -> Iterator[str]:
     if peak:
         yield "## Roofline\n"
         yield f"Multiplying matrices (numpy, sgemm, {cores} threads) reaches {peak:.0f} GFLOP/s here."
-    shares = ratios.peak_shares(data)
-    if shares:
+    reached = ratios.arithmetic(data) if peak else {}
+    if reached:
         gflop = {system: 2 * gmac for system, gmac in data["facts"]["gmac_per_mouth"].items()}
         yield (
             f"A mouth of the full network takes {gflop[BASELINE]:.2f} GFLOP as it is and "
-            f"{gflop[OURS]:.2f} as imported. Over the whole request, encoding and joining included:\n"
+            f"{gflop[OURS]:.2f} as imported. While painting, encoders and pasting have their share "
+            "of the cores.\n"
         )
         rows = [
-            [key.replace("_", " "), f"{share * peak:.0f}", f"{share:.0%}"]
-            for key, share in shares.items()
+            [key.replace("_", " ")]
+            + [f"{rate:.0f} ({rate / peak:.0%})" for rate in (each.request, each.painting)]
+            for key, each in reached.items()
         ]
-        yield _table(["case", "GFLOP/s", "of the peak"], rows)
+        yield _table(["GFLOP/s (of the peak)", "whole request", "while painting"], rows)
     rows = [
         [name.replace("_", " "), *(_x264_share(case["watched"][system]) for system in SYSTEMS)]
         for name, case in ratios.rendered(data).items()

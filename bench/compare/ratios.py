@@ -101,18 +101,29 @@ def figure_lines(data: dict) -> Iterator[str]:
             rate = median(frames_per_second(case, system))
             yield f"figure frames_per_second {name}_{system} {rate:.2f}"
         yield f"figure mouth_difference {name} {case['mouth_difference']:.2f}"
-    for name, share in peak_shares(data).items():
-        yield f"figure share_of_sgemm_peak {name} {share:.3f}"
-
-
-def peak_shares(data: dict) -> dict[str, float]:
-    """The arithmetic of the full networks' renders as a share of the machine's peak, by case and
-    system: all multiply-adds over the wall time of the whole request."""
     peak = data.get("roofline", {}).get("sgemm_gflops")
-    shares = {}
+    for name, reached in arithmetic(data).items() if peak else ():
+        yield f"figure share_of_sgemm_peak {name} {reached.request / peak:.3f}"
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What the networks compute in a render, in GFLOP/s: over the whole request, and while they
+    paint, which is when their sessions are at work."""
+
+    request: float
+    painting: float
+
+
+def arithmetic(data: dict) -> dict[str, Arithmetic]:
+    """Of the full networks' renders, by case and system."""
+    found = {}
     for name, case in rendered(data).items():
-        for system in SYSTEMS if peak and name.startswith("full_") else ():
-            gflop = 2 * data["facts"]["gmac_per_mouth"][system]
-            rate = gflop * median(frames_per_second(case, system))
-            shares[f"{name}_{system}"] = rate / peak
-    return shares
+        for system in SYSTEMS if name.startswith("full_") else ():
+            gflop = 2 * data["facts"]["gmac_per_mouth"][system] * case["watched"][system]["frames"]
+            seconds = median(each[system]["seconds"] for each in case["rounds"])
+            # Added up over the chunks, of which as many paint at a time as there are models.
+            added = median(each[system]["stages_ms"]["chunks_lip_sync"] for each in case["rounds"])
+            models = 1 if "one_model" in name else 2
+            found[f"{name}_{system}"] = Arithmetic(gflop / seconds, gflop * models * 1000 / added)
+    return found

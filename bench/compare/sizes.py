@@ -66,10 +66,10 @@ SIZES = {
         cores_seconds=20,
         cores_rounds=5,
         growth_seconds=(60, 120, 240, 480),
-        growth_rounds=1,
-        start_rounds={"demo": 5, "full": 3},
+        growth_rounds=2,
+        start_rounds={"demo": 5, "full": 5},
         crowd={1: 4, 4: 8, 16: 16},
-        crowd_rounds=2,
+        crowd_rounds=3,
         ten_minutes=True,
     ),
     # Shows that everything works, and no more.
