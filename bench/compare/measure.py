@@ -123,11 +123,15 @@ class Bench:
             self.figures.save()
 
     def start(self) -> None:
-        """Cold start and first video of fresh processes, then the first picture of a warm one."""
+        """Cold start and first video of fresh processes, then the first pictures of a warm one."""
         found = self.figures.section("start")
         speech = self._speech(START_SECONDS)
         for pair, wanted in self.size.start_rounds.items():
             rounds = found.setdefault(pair, [])
+            if len(rounds) < wanted:
+                # A start that does not count brings the files from the disk, and prepares the avatar.
+                with self.machine.both(self.pairs[pair], Budget(2, self.machine.cores)):
+                    pass
             while len(rounds) < wanted:
                 started = {name: self._started(name, self.pairs[pair], speech) for name in SYSTEMS}
                 rounds.append(started)
@@ -150,7 +154,7 @@ class Bench:
         return {
             "seconds": first_video,
             "ready_seconds": ready,
-            "first_picture_seconds": first.moment - begin,
+            "first_pictures_seconds": first.moment - begin,
         }
 
     def crowd(self) -> None:

@@ -151,7 +151,7 @@ def _start(data: dict) -> Iterator[str]:
     moments = {
         "ready": "process start to ready",
         "first_video": "process start to the first video (10 s of speech)",
-        "first_picture": "request to the first encoded pictures, warm",
+        "first_pictures": "request to the first encoded pictures, warm",
     }
     rows = [
         [f"{pair}: {text}"]
@@ -162,8 +162,8 @@ def _start(data: dict) -> Iterator[str]:
     if rows:
         yield "## Start\n"
         yield (
-            "The first pictures are there when a segment's file has its first bytes: ffmpeg hands on "
-            "32 kB at a time, which the keyframe fills.\n"
+            "The first pictures are there when the first segment's file has its first 32 kB, as much "
+            "as ffmpeg hands on at a time: the keyframe and about ten frames more.\n"
         )
         yield _table(["seconds", "ours", "baseline"], rows)
 

@@ -14,7 +14,7 @@ MORE_IS_BETTER = frozenset({"frames_per_second", "throughput"})
 MOMENTS = {
     "ready": "ready_seconds",
     "first_video": "seconds",
-    "first_picture": "first_picture_seconds",
+    "first_pictures": "first_pictures_seconds",
 }
 SOUNDNESS = ("speech_lost_ms", "audio_lost_ms", "seam_freeze_ms")
 

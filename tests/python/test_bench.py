@@ -39,7 +39,7 @@ def test_every_case_has_its_ratios_with_their_spread(said):
         assert ("frames_per_second", "demo_two_models_10s_1_core") in told
     for seconds in (5, 10):
         assert ("real_time_factor", f"demo_growth_{seconds}s") in told
-    for moment in ("ready", "first_video", "first_picture"):
+    for moment in ("ready", "first_video", "first_pictures"):
         assert (f"seconds_to_{moment}", "demo_start") in told
     for callers in (1, 4):
         for measure in ("throughput", "latency_p50", "latency_p95"):
