@@ -96,10 +96,9 @@ class Server:
             time.sleep(0.005)
         raise TimeoutError(f"{self.name} was not ready in {START_SECONDS} s")
 
-    def render(self, speech: Path, models: int | None = None) -> Answer:
+    def render(self, speech: Path) -> Answer:
         """One model through /api/generate, or both through /api/generate_parallel."""
-        models = models or self._budget.models
-        route = "/api/generate" if models == 1 else "/api/generate_parallel"
+        route = "/api/generate" if self._budget.models == 1 else "/api/generate_parallel"
         before, begin = CpuSeconds.of(self.process.pid), time.perf_counter()
         with speech.open("rb") as audio:
             answer = requests.post(
@@ -206,13 +205,9 @@ class Machine:
         return [self.programs / "duolip-http"], {**self.environment, **settings}
 
     def _baseline(self, pair: Pair, budget: Budget, port: int) -> tuple[list, dict]:
+        avatar, work = ROOT / "avatars" / AVATAR, self.folder / f"work-{BASELINE}"
         command = [sys.executable, "-m", "baseline.server", "--port", port]
-        command += [
-            "--avatar",
-            ROOT / "avatars" / AVATAR,
-            "--work",
-            self.folder / f"work-{BASELINE}",
-        ]
+        command += ["--avatar", avatar, "--work", work]
         command += ["--threads", budget.threads, "--batch-size", BATCH_SIZE]
         for look in LOOKS:
             command += [f"--{look}", pair.graphs[look]]
