@@ -27,7 +27,7 @@ from compare.systems import ROOT, Machine
 
 def main() -> None:
     args = arguments()
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
     size = SIZES[args.size].shortened(args.rounds) if args.rounds else SIZES[args.size]
     with tempfile.TemporaryDirectory(prefix="bench-", dir=target) as scratch:
         cores = len(os.sched_getaffinity(0))
