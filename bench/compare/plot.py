@@ -54,7 +54,7 @@ def _bars(axes: plt.Axes, bars: list[ratios.Ratio]) -> None:
         times = sorted(v if ratio.measure in ratios.MORE_IS_BETTER else 1 / v for v in ratio.values)
         spread = [[ratio.advantage - times[0]], [times[-1] - ratio.advantage]]
         axes.barh(at, ratio.advantage, color=_COLOURS[OURS], height=0.7, xerr=spread, ecolor=_INK)
-        axes.text(times[-1], at, f" {ratio.advantage:.2f}", va="center")
+        axes.text(max(1, times[-1]), at, f" {ratio.advantage:.2f}", va="center")
     axes.set_yticks(range(len(bars)), [_label(ratio) for ratio in reversed(bars)])
     axes.axvline(1, color=_INK, linewidth=1)
     axes.margins(x=0.12)
