@@ -9,6 +9,7 @@ as program and machine are the same; with --only it does one section, with --pag
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -24,30 +25,36 @@ from compare.measure import SECTIONS, Bench
 from compare.sizes import SIZES
 from compare.systems import ROOT, Machine
 
+RESULTS = ROOT / "bench/results"
+
 
 def main() -> None:
     args = arguments()
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+    output = args.output or (RESULTS if args.size == "full" else target / "bench-quick")
+    cores = len(os.sched_getaffinity(0))
+    stem = output.resolve() / (args.machine or f"{slug(processor())}-{cores}-cores")
+    figures = stem.with_suffix(".json")
+    if not args.page:
+        if args.size == "quick" and not args.only:
+            # It is to show that everything works: nothing of an earlier run will do.
+            figures.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(prefix="bench-", dir=target) as scratch:
+            measure(args, Machine(args.programs.resolve(), Path(scratch), cores), figures)
+    write(json.loads(figures.read_text()), stem)
+
+
+def measure(args: argparse.Namespace, machine: Machine, path: Path) -> None:
     size = SIZES[args.size].shortened(args.rounds) if args.rounds else SIZES[args.size]
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=target) as scratch:
-        cores = len(os.sched_getaffinity(0))
-        programs = args.programs.resolve()
-        machine = Machine(programs, Path(scratch), cores)
-        pairs, gmac = {"demo": materials.demo_pair()}, {}
-        if any(case.pair == "full" for case in size.renders):
-            pairs["full"], gmac = materials.full_pair(
-                machine.folder / "full", programs / "duolip", machine.environment
-            )
-        facts = {"size": args.size, "cores": cores, **facts_of(programs), "gmac_per_mouth": gmac}
-        name = args.machine or f"{slug(facts['processor'])}-{cores}-cores"
-        output = args.output or (
-            ROOT / "bench/results" if args.size == "full" else target / "bench-quick"
-        )
-        figures = Figures(output / f"{name}.json", facts)
-        bench = Bench(machine, size, figures, pairs)
-        for section in args.only or ([] if args.page else SECTIONS):
-            getattr(bench, section)()
-    write(figures.data, output.resolve() / name)
+    pairs, gmac = {"demo": materials.demo_pair()}, {}
+    if any(case.pair == "full" for case in size.renders):
+        duolip, folder = machine.programs / "duolip", machine.folder / "full"
+        pairs["full"], gmac = materials.full_pair(folder, duolip, machine.environment)
+    facts = {"size": args.size, "cores": machine.cores, "gmac_per_mouth": gmac}
+    figures = Figures(path, {**facts, **facts_of(machine.programs / "duolip-http")})
+    bench = Bench(machine, size, figures, pairs)
+    for section in args.only or SECTIONS:
+        getattr(bench, section)()
 
 
 def arguments() -> argparse.Namespace:
@@ -68,10 +75,13 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def facts_of(programs: Path) -> dict:
+def processor() -> str:
+    name = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return name[1] if name else "unknown processor"
+
+
+def facts_of(program: Path) -> dict:
     """Where and of what the figures are: those of other facts are not mixed with them."""
-    program = programs / "duolip-http"
-    processor = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1])
 
     def first_line(command: list) -> str:
@@ -79,7 +89,7 @@ def facts_of(programs: Path) -> dict:
         return said.splitlines()[0]
 
     return {
-        "processor": processor[1] if processor else "unknown processor",
+        "processor": processor(),
         "memory_gb": round(memory / 1e6),
         "program": first_line([program, "--version"]).split()[-1],
         "program_sha256": hashlib.sha256(program.read_bytes()).hexdigest(),

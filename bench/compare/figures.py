@@ -4,16 +4,19 @@ import json
 import os
 from pathlib import Path
 
+# To be raised when figures are kept otherwise than before.
+FORMAT = 1
+
 
 class Figures:
     """What was measured, by section; written after every addition."""
 
     def __init__(self, path: Path, facts: dict):
         self._path = path
+        facts = {"format": FORMAT, **facts}
         known = json.loads(path.read_text()) if path.exists() else {}
         # Figures of another program or machine are no part of this run.
-        self.goes_on = known.get("facts") == facts
-        self.data = known if self.goes_on else {"facts": facts}
+        self.data = known if known.get("facts") == facts else {"facts": facts}
 
     def section(self, name: str) -> dict:
         return self.data.setdefault(name, {})
