@@ -4,8 +4,9 @@
 #
 #   scripts/setup.sh            every step
 #   scripts/setup.sh STEP...    only these: packages toolchain venv training runpod onnxruntime
-#                               nextest s3s-fs; or deploy, wanted by `make lint` alone; or deny,
-#                               wanted by it for one check and not installed unasked
+#                               nextest s3s-fs; or deploy, wanted by `make lint` alone; or bench,
+#                               by `make bench`; or deny, wanted by `make lint` for one check and
+#                               not installed unasked
 #
 # CARGO_TARGET_DIR (default: target, in the repository's root) is where ONNX Runtime's library and
 # the Python environment go; `cargo clean` takes them away and the next run brings them back.
@@ -261,6 +262,20 @@ step_deploy() {
     say deploy "installed cfn-lint, sam and hadolint into $tools"
 }
 
+# Duolip's rival in `make bench` and what compares them, in an environment of its own: it has
+# versions of its own of much that the tests use.
+step_bench() {
+    local venv=$target/bench-venv wanted=bench/requirements.txt
+    if cmp -s "$wanted" "$venv/requirements.txt"; then
+        say bench "found $venv"
+        return
+    fi
+    quietly bench python3 -m venv --clear "$venv"
+    quietly bench "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --only-binary=:all: -r "$wanted"
+    cp "$wanted" "$venv/requirements.txt"
+    say bench "made $venv"
+}
+
 step_deny() {
     cargo_tool deny "$DENY_VERSION"
 }
@@ -272,7 +287,7 @@ main() {
     fi
     for step in "${steps[@]}"; do
         if ! declare -F "step_$step" >/dev/null; then
-            die "$step" "no such step; there are: packages toolchain venv training runpod onnxruntime nextest s3s-fs deploy deny"
+            die "$step" "no such step; there are: packages toolchain venv training runpod onnxruntime nextest s3s-fs deploy bench deny"
         fi
     done
     require_cargo

@@ -1,0 +1,1 @@
+"""Duolip and the usual design in Python (`baseline`), side by side in one run."""
