@@ -23,6 +23,14 @@ _REST_SHARE = 0.05  # of the truths, beside those drawn by lot
 _DISTANCE_WEIGHTS = np.array([2.2, 1.4, 1.0, 0.35, 0.4, 0.6], np.float32)
 
 
+# How the six numbers are projected on the embedding, (6, 96).
+DIRECTIONS = (
+    0.5
+    * MOUTH_WEIGHTS[:, None]
+    * np.random.default_rng(96).standard_normal((6, EMBEDDING_SIZE), np.float32)
+)
+
+
 def mouth_embedding(mouths):
     """The agreed meaning of the 96 numbers between audio encoder and painter.
 
@@ -30,63 +38,123 @@ def mouth_embedding(mouths):
     are positive, as behind the encoder's last ReLU. With it the two halves of
     the network can be trained apart, and at the same time.
     """
-    directions = np.random.default_rng(96).standard_normal((6, EMBEDDING_SIZE), np.float32)
-    projected = (mouths * MOUTH_WEIGHTS) @ directions * 0.5
-    return np.maximum(1 + projected, 0).astype(np.float32)
+    return np.maximum(1 + mouths @ DIRECTIONS, 0).astype(np.float32)
+
+
+# The matrix that reads the six numbers back from an embedding, (96, 6).
+READER = np.linalg.pinv(DIRECTIONS).astype(np.float32)
 
 
 def mouths_from_embedding(embedding):
     """The six numbers of each embedding, read back linearly."""
-    unit = np.eye(6, dtype=np.float32) / (4 * MOUTH_WEIGHTS)
-    directions = (mouth_embedding(unit) - 1) * 4
-    return (embedding - 1) @ np.linalg.pinv(directions) / MOUTH_WEIGHTS
+    return (embedding - 1) @ READER
 
 
-@dataclass
 class Speech:
-    """Clips laid end to end, see `speech.build`."""
+    """Clips laid end to end, see `speech.build`; held as tensors on a device.
 
-    mel: np.ndarray
-    starts: np.ndarray
-    mouths: np.ndarray
+    `mel` (steps, 80), `starts` (frames), `mouths` (frames, 6). More may be added while it is used.
+    """
+
+    def __init__(self, device="cpu"):
+        self.device = torch.device(device)
+        self.steps = self.frames = 0
+        self._mel = torch.empty(0, BANDS, dtype=torch.float16, device=device)
+        self._starts = torch.empty(0, dtype=torch.int64, device=device)
+        self._mouths = torch.empty(0, 6, device=device)
+        self.files = set()
 
     @classmethod
-    def load(cls, path):
-        with np.load(path) as stored:
-            return cls(stored["mel"], stored["starts"], stored["mouths"])
+    def load(cls, work, name="training", device="cpu"):
+        """Everything that `speech` has made so far in a work folder."""
+        speech = cls(device)
+        if not speech.add_files(work, name):
+            raise FileNotFoundError(f"no speech-{name}*.npz in {work}")
+        return speech
+
+    def add_files(self, work, name="training", most=None):
+        """Adds what is new in the folder, at most so many files; gives how many."""
+        new = sorted(set(work.glob(f"speech-{name}*.npz")) - self.files)[:most]
+        for path in new:
+            with np.load(path) as stored:
+                self._add(*(torch.from_numpy(stored[part]) for part in ("mel", "starts", "mouths")))
+            self.files.add(path)
+        return len(new)
+
+    def _add(self, mel, starts, mouths):
+        self._mel = _with_room(self._mel, self.steps, len(mel))
+        self._starts = _with_room(self._starts, self.frames, len(starts))
+        self._mouths = _with_room(self._mouths, self.frames, len(mouths))
+        self._mel[self.steps : self.steps + len(mel)] = mel.to(self.device)
+        frames = slice(self.frames, self.frames + len(starts))
+        self._starts[frames] = starts.to(self.device) + self.steps
+        self._mouths[frames] = mouths.to(self.device)
+        self.steps += len(mel)
+        self.frames += len(starts)
+
+    @property
+    def mouths(self):
+        return self._mouths[: self.frames]
 
     def windows(self, frames):
         """Mel windows of these frames, (N, 16, 80)."""
-        steps = self.starts[frames][:, None] + np.arange(WINDOW_STEPS)
-        return self.mel[steps].astype(np.float32)
+        steps = self._starts[frames][:, None] + torch.arange(WINDOW_STEPS, device=self.device)
+        return self._mel[steps].float()
 
-    def sampler(self, random):
+    def sampler(self, generator, emphasis=1.0):
         """Draws frames, the telling ones more often: open, wide, rounded and closed mouths."""
-        weight = 1 + 1.2 * self.mouths[:, OPEN] + 1.5 * np.abs(self.mouths[:, WIDE])
-        weight += 0.6 * (self.mouths[:, CLOSE] > 0.5)
-        cumulative = np.cumsum(weight / weight.sum())
+        mouths = self.mouths
+        weight = 1.2 * mouths[:, OPEN] + 1.5 * mouths[:, WIDE].abs() + 0.6 * (mouths[:, CLOSE] > 0.5)
+        cumulative = (1 + emphasis * weight).double().cumsum(0)
+        cumulative /= cumulative[-1].clone()
 
         def draw(count):
-            return np.minimum(np.searchsorted(cumulative, random.random(count)), len(weight) - 1)
+            lots = torch.rand(count, generator=generator, device=self.device, dtype=torch.float64)
+            return torch.searchsorted(cumulative, lots).clamp_(max=len(cumulative) - 1)
 
         return draw
 
 
-def _other_throats(windows, random):
+def _with_room(values, used, more):
+    """The tensor, or a longer one with the same beginning."""
+    if used + more <= len(values):
+        return values
+    longer = values.new_empty((2 * used + more, *values.shape[1:]))
+    longer[:used] = values[:used]
+    return longer
+
+
+class _Lots:
+    """Random numbers of a generator, on its device."""
+
+    def __init__(self, generator):
+        self.place = {"generator": generator, "device": generator.device}
+
+    def normal(self, deviation, *shape):
+        return torch.randn(*shape, **self.place) * deviation
+
+    def uniform(self, most, *shape):
+        return torch.rand(*shape, **self.place) * most
+
+    def chance(self, share, *shape):
+        return torch.rand(*shape, **self.place) < share
+
+
+def _other_throats(windows, lots):
     """The bands stretched or squeezed: a shorter or a longer throat, a higher or lower voice."""
-    count = len(windows)
-    stretch = 1 + random.normal(0, 0.05, (count, 1)) * (random.random((count, 1)) < 0.6)
-    shift = random.normal(0, 1.0, (count, 1)) * (random.random((count, 1)) < 0.4)
-    wanted = np.clip(np.arange(BANDS) * stretch + shift, 0, BANDS - 1.001)
-    below = wanted.astype(np.int64)
-    share = (wanted - below).astype(np.float32)[:, None]
-    rows = np.arange(count)[:, None]
-    low = windows[rows, :, below].transpose(0, 2, 1)
-    high = windows[rows, :, below + 1].transpose(0, 2, 1)
+    count, steps = windows.shape[:2]
+    stretch = 1 + lots.normal(0.05, count, 1) * lots.chance(0.6, count, 1)
+    shift = lots.normal(1.0, count, 1) * lots.chance(0.4, count, 1)
+    bands = torch.arange(BANDS, device=windows.device)
+    wanted = (bands * stretch + shift).clamp(0, BANDS - 1.001)
+    below = wanted.long()
+    share = (wanted - below)[:, None]
+    below = below[:, None].expand(-1, steps, -1)
+    low, high = windows.gather(2, below), windows.gather(2, below + 1)
     return low + (high - low) * share
 
 
-def altered(windows, random, alike=1):
+def altered(windows, generator, alike=1):
     """Windows as another voice and another microphone would give them.
 
     Throat, level, tilt and noise change, the same way for `alike` windows in a
@@ -94,19 +162,20 @@ def altered(windows, random, alike=1):
     """
     if len(windows) % alike:
         raise ValueError(f"{len(windows)} windows cannot be parted into runs of {alike}")
-    runs = len(windows) // alike
-    windows = _other_throats(windows.reshape(runs, -1, BANDS), random)
-    level = random.normal(0, 0.4, (runs, 1, 1))
-    tilt = random.normal(0, 0.25, (runs, 1, 1)) * np.linspace(-1, 1, BANDS)
-    roughness = random.uniform(0, 0.25, (runs, 1, 1)) * (random.random((runs, 1, 1)) < 0.5)
-    noise = random.standard_normal(windows.shape, dtype=np.float32) * roughness
-    moved = np.clip(windows + level + tilt + noise, -4, 4)
-    return np.where(windows > SILENCE + 0.01, moved, windows).reshape(-1, WINDOW_STEPS, BANDS)
+    runs, lots = len(windows) // alike, _Lots(generator)
+    windows = _other_throats(windows.reshape(runs, -1, BANDS), lots)
+    level = lots.normal(0.4, runs, 1, 1)
+    slope = torch.linspace(-1, 1, BANDS, device=windows.device)
+    tilt = lots.normal(0.25, runs, 1, 1) * slope
+    roughness = lots.uniform(0.25, runs, 1, 1) * lots.chance(0.5, runs, 1, 1)
+    noise = lots.normal(1.0, *windows.shape) * roughness
+    moved = (windows + level + tilt + noise).clamp(-4, 4)
+    return torch.where(windows > SILENCE + 0.01, moved, windows).reshape(-1, WINDOW_STEPS, BANDS)
 
 
 def mel_tensor(windows):
     """(N, 16, 80) windows as the network's (N, 1, 80, 16)."""
-    return torch.from_numpy(np.ascontiguousarray(windows.transpose(0, 2, 1)[:, None], np.float32))
+    return torch.as_tensor(windows, dtype=torch.float32).transpose(1, 2)[:, None].contiguous()
 
 
 def _channels_last(images):

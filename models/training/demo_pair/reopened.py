@@ -15,7 +15,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from demo_pair.network import LipSync, fold_batch_norm
+from demo_pair.network import LipSync, Widths, fold_batch_norm
 
 _AUDIO = "audio_encoder."
 
@@ -49,21 +49,22 @@ def state_of(path):
 
 def reopened(path):
     """The network of an exported lipsync.onnx, its BatchNorms folded away."""
-    network = LipSync()
+    state = state_of(path)
+    network = LipSync(Widths.hearing_as(_of_encoder(state)))
     fold_batch_norm(network)
-    network.load_state_dict(state_of(path))
+    network.load_state_dict(state)
     return network.eval()
+
+
+def _of_encoder(state):
+    return {k.removeprefix(_AUDIO): v for k, v in state.items() if k.startswith(_AUDIO)}
 
 
 def halves(network):
     """The encoder's and the painter's part of a network's state."""
-    encoder, painter = {}, {}
-    for name, value in network.state_dict().items():
-        if name.startswith(_AUDIO):
-            encoder[name.removeprefix(_AUDIO)] = value
-        else:
-            painter[name] = value
-    return encoder, painter
+    state = network.state_dict()
+    painter = {name: value for name, value in state.items() if not name.startswith(_AUDIO)}
+    return _of_encoder(state), painter
 
 
 @torch.no_grad()
@@ -73,7 +74,7 @@ def normalised(encoder, mel):
     `encoder` is a `state_dict` without them. They take their means and variances from `mel`
     (N, 1, 80, 16), so that in training they change nothing but what they are for.
     """
-    network = LipSync().audio_encoder
+    network = LipSync(Widths.hearing_as(encoder)).audio_encoder.to(mel.device)
     network.load_state_dict(encoder, strict=False)
     x = mel
     for block in network:
