@@ -5,6 +5,7 @@ is drawn once with a number of mouths (`faces.py`), and the nearest is looked up
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -23,12 +24,14 @@ _REST_SHARE = 0.05  # of the truths, beside those drawn by lot
 _DISTANCE_WEIGHTS = np.array([2.2, 1.4, 1.0, 0.35, 0.4, 0.6], np.float32)
 
 
-# How the six numbers are projected on the embedding, (6, 96).
-DIRECTIONS = (
-    0.5
-    * MOUTH_WEIGHTS[:, None]
-    * np.random.default_rng(96).standard_normal((6, EMBEDDING_SIZE), np.float32)
-)
+
+@cache
+def _on(device):
+    """How the six numbers are projected on the embedding, (6, 96), and how they are read back."""
+    directions = np.random.default_rng(96).standard_normal((6, EMBEDDING_SIZE), np.float32)
+    projection = 0.5 * MOUTH_WEIGHTS[:, None] * directions
+    reader = np.linalg.pinv(projection).astype(np.float32)
+    return torch.from_numpy(projection).to(device), torch.from_numpy(reader).to(device)
 
 
 def mouth_embedding(mouths):
@@ -38,16 +41,12 @@ def mouth_embedding(mouths):
     are positive, as behind the encoder's last ReLU. With it the two halves of
     the network can be trained apart, and at the same time.
     """
-    return np.maximum(1 + mouths @ DIRECTIONS, 0).astype(np.float32)
-
-
-# The matrix that reads the six numbers back from an embedding, (96, 6).
-READER = np.linalg.pinv(DIRECTIONS).astype(np.float32)
+    return torch.relu(1 + mouths @ _on(mouths.device)[0])
 
 
 def mouths_from_embedding(embedding):
     """The six numbers of each embedding, read back linearly."""
-    return (embedding - 1) @ READER
+    return (embedding - 1) @ _on(embedding.device)[1]
 
 
 class Speech:
@@ -136,6 +135,9 @@ class _Lots:
     def uniform(self, most, *shape):
         return torch.rand(*shape, **self.place) * most
 
+    def below(self, most, count):
+        return torch.randint(most, (count,), **self.place)
+
     def chance(self, share, *shape):
         return torch.rand(*shape, **self.place) < share
 
@@ -178,35 +180,32 @@ def mel_tensor(windows):
     return torch.as_tensor(windows, dtype=torch.float32).transpose(1, 2)[:, None].contiguous()
 
 
-def _channels_last(images):
-    """(N, H, W, C) in memory, seen as (N, C, H, W): the layout torch convolves fastest."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2)
-
-
 @dataclass
 class Faces:
-    """One set of drawn people, see `faces`."""
+    """One set of drawn people, see `faces`; tensors."""
 
-    references: np.ndarray
-    truths: np.ndarray
-    mouths: np.ndarray
+    references: torch.Tensor
+    truths: torch.Tensor
+    mouths: torch.Tensor
 
     @classmethod
-    def load(cls, work, name):
+    def load(cls, work, name, device="cpu"):
         files = (work / f"{part}-{name}.npy" for part in ("references", "truths", "mouths"))
-        return cls(*(np.load(file) for file in files))
+        return cls(*(torch.from_numpy(np.load(file)).to(device) for file in files))
 
-    def nearest(self, person, mouth):
-        """The person's picture whose mouth comes nearest."""
-        difference = (self.mouths[person] - mouth) * _DISTANCE_WEIGHTS
-        return int((difference**2).sum(axis=1).argmin())
+    def nearest(self, people, mouths):
+        """Of each person the picture whose mouth comes nearest."""
+        weights = torch.from_numpy(_DISTANCE_WEIGHTS).to(mouths.device)
+        difference = (self.mouths[people] - mouths[:, None]) * weights
+        return (difference**2).sum(dim=2).argmin(dim=1)
 
 
-def _other_light(count, random):
-    """Factors (count, 1, 96, 3) by which pictures are lit: another colour, more from one side."""
-    tint = random.uniform(0.82, 1.12, (count, 1, 1, 3)) * random.uniform(0.7, 1.1, (count, 1, 1, 1))
-    slope = random.normal(0, 0.18, (count, 1, 1, 1)) * np.linspace(-1, 1, INPUT_SIZE)[:, None]
-    return (tint * (1 + slope)).astype(np.float32)
+def _other_light(count, lots):
+    """Factors (count, 96, 1 or 96, 3) by which pictures are lit: another colour, or one side."""
+    tint = 0.82 + lots.uniform(0.3, count, 1, 1, 3)
+    tint = tint * (0.7 + lots.uniform(0.4, count, 1, 1, 1))
+    across = torch.linspace(-1, 1, INPUT_SIZE, device=tint.device)[:, None]
+    return tint * (1 + lots.normal(0.18, count, 1, 1, 1) * across)
 
 
 class Pictures:
@@ -216,52 +215,54 @@ class Pictures:
     turns; the gallery is shown as it is.
     """
 
-    def __init__(self, work, random):
-        self.gallery = Faces.load(work, "gallery")
-        self.others = Faces.load(work, "others")
-        self.random = random
+    def __init__(self, work, generator):
+        self.generator = generator
+        self.gallery = Faces.load(work, "gallery", generator.device)
+        self.others = Faces.load(work, "others", generator.device)
 
-    def _somebody(self):
-        of_gallery = self.random.random() < _GALLERY_SHARE
-        faces = self.gallery if of_gallery else self.others
-        return of_gallery, faces, self.random.integers(len(faces.truths))
-
-    def _pick(self, wanted):
-        """Whether of the gallery; reference, truth and mouth; `wanted` may be None."""
-        random = self.random
-        of_gallery, faces, person = self._somebody()
+    def _of(self, faces, count, wanted, lots):
+        """References, truths, 0..255, and mouths of some people of a set."""
+        people = lots.below(len(faces.truths), count)
         if wanted is not None:
-            index = faces.nearest(person, wanted)
+            index = faces.nearest(people, wanted)
         else:
-            at_rest = random.random() < _REST_SHARE
-            index = 0 if at_rest else random.integers(len(faces.truths[person]))
-        known = len(faces.references[person])
-        other = 0 if random.random() < _AT_REST_SHARE else random.integers(known)
-        reference, truth = faces.references[person, other], faces.truths[person, index]
-        upper = faces.references[person, 0][:MASKED_FROM]
-        truth = np.concatenate([upper, truth])
-        if not of_gallery and random.random() < 0.5:
-            truth, reference = truth[:, ::-1], reference[:, ::-1]
-        return of_gallery, reference, truth, faces.mouths[person, index]
+            index = lots.below(faces.truths.shape[1], count) * ~lots.chance(_REST_SHARE, count)
+        other = lots.below(faces.references.shape[1], count) * ~lots.chance(_AT_REST_SHARE, count)
+        upper = faces.references[people, 0, :MASKED_FROM]
+        truth = torch.cat([upper, faces.truths[people, index]], dim=1)
+        return faces.references[people, other].float(), truth.float(), faces.mouths[people, index]
+
+    def _seen_otherwise(self, reference, truth, lots):
+        count = len(truth)
+        mirrored = lots.chance(0.5, count, 1, 1, 1)
+        light = _other_light(count, lots)
+        reference, truth = (
+            (torch.where(mirrored, picture.flip(2), picture) * light).clamp_(max=255)
+            for picture in (reference, truth)
+        )
+        return reference, truth
 
     def batch(self, count, wanted=None):
-        """Input (N, 6, 96, 96) and truth (N, 3, 96, 96) as tensors 0..1, and the mouths (N, 6).
+        """Input (N, 6, 96, 96) and truth (N, 3, 96, 96), 0..1, and the mouths (N, 6).
 
-        With `wanted` mouths (N, 6) the pictures are those that come nearest to them.
+        With `wanted` mouths (N, 6) the pictures are those that come nearest to them. A
+        share of them, the first, are of the gallery.
         """
-        wanted = [None] * count if wanted is None else wanted
-        of_gallery, references, truths, mouths = zip(*(self._pick(mouth) for mouth in wanted))
-        plain = np.array(of_gallery)[:, None, None, None]
-        light = np.where(plain, 1, _other_light(count, self.random)).astype(np.float32) / 255
-        truth = np.minimum(np.stack(truths) * light, 1)
-        reference = np.minimum(np.stack(references) * light, 1)
-        masked = truth.copy()
+        lots = _Lots(self.generator)
+        of_gallery = int(lots.chance(_GALLERY_SHARE, count).sum())
+        nearest = (None, None) if wanted is None else wanted.tensor_split([of_gallery])
+        known = self._of(self.gallery, of_gallery, nearest[0], lots)
+        *random, mouths = self._of(self.others, count - of_gallery, nearest[1], lots)
+        random = self._seen_otherwise(*random, lots)
+        reference, truth = (torch.cat(both) / 255 for both in zip(known, random))
+        masked = truth.clone()
         masked[:, MASKED_FROM:] = 0
-        channels = np.concatenate([masked, reference], axis=3)
-        noisy = ~plain & (self.random.random((count, 1, 1, 1)) < 0.3)
-        level = np.where(noisy, self.random.uniform(0, 0.03, (count, 1, 1, 1)), 0)
-        if noisy.any():
-            noise = self.random.standard_normal(channels.shape, np.float32)
-            channels = np.clip(channels + level.astype(np.float32) * noise, 0, 1)
-            channels[:, MASKED_FROM:, :, :3] = 0
-        return _channels_last(channels), _channels_last(truth), np.stack(mouths)
+        channels = torch.cat([masked, reference], dim=3)
+        noisy = lots.chance(0.3, count, 1, 1, 1)
+        noisy[:of_gallery] = False
+        level = lots.uniform(0.03, count, 1, 1, 1) * noisy
+        channels = (channels + level * lots.normal(1.0, *channels.shape)).clamp_(0, 1)
+        channels[:, MASKED_FROM:, :, :3] = 0
+        mouths = torch.cat([known[2], mouths])
+        # The layout in memory that torch convolves fastest: channels last.
+        return channels.permute(0, 3, 1, 2), truth.permute(0, 3, 1, 2), mouths

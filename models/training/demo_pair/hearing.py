@@ -96,8 +96,8 @@ def hear(encoder, windows):
     """The six numbers heard in each window."""
     device = next(encoder.parameters()).device
     parts = np.array_split(windows, len(windows) // 256 + 1)
-    embedding = [encoder(mel_tensor(part).to(device)).flatten(1).cpu().numpy() for part in parts]
-    return mouths_from_embedding(np.concatenate(embedding))
+    embedding = [encoder(mel_tensor(part).to(device)).flatten(1) for part in parts]
+    return mouths_from_embedding(torch.cat(embedding)).cpu().numpy()
 
 
 def _correlation(a, b):

@@ -14,15 +14,16 @@ import argparse
 import copy
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import relu, smooth_l1_loss
+from torch.nn.functional import smooth_l1_loss
 
 from demo_pair import hearing, precision
-from demo_pair.dataset import DIRECTIONS, READER, Speech, altered, mel_tensor
+from demo_pair.dataset import Speech, altered, mel_tensor, mouth_embedding, mouths_from_embedding
 from demo_pair.mouth_track import CLOSE, WIDE
 from demo_pair.network import LipSync, fold_batch_norm
 from demo_pair.reopened import normalised
@@ -42,23 +43,20 @@ _CLOSED_WEIGHT, _WIDTH_WEIGHT = 1.5, 0.7  # of a frame, beside 1
 _SIX_WEIGHTS = (2.0, 1.5, 1.0, 0.2, 0.2, 0.4)
 
 
-class Loss:
+@cache
+def _weights_of_six(device):
+    return torch.tensor(_SIX_WEIGHTS, device=device)
+
+
+def _pairs_error(embedding, mouths):
     """The error of frames that come in neighbouring pairs."""
-
-    def __init__(self, device):
-        self.directions = torch.from_numpy(DIRECTIONS).to(device)
-        self.reader = torch.from_numpy(READER).to(device)
-        self.six = torch.tensor(_SIX_WEIGHTS, device=device)
-
-    def __call__(self, embedding, mouths):
-        weight = _importance(mouths)
-        wanted = relu(1 + mouths @ self.directions)
-        heard = (embedding - 1) @ self.reader
-        numbers = smooth_l1_loss(embedding, wanted, beta=0.2, reduction="none").mean(dim=1)
-        six = (smooth_l1_loss(heard, mouths, beta=0.3, reduction="none") * self.six).mean(dim=1)
-        moved, should = heard[1::2] - heard[::2], mouths[1::2] - mouths[::2]
-        movement = (smooth_l1_loss(moved, should, beta=0.03, reduction="none") * self.six).mean()
-        return ((numbers + _SIX_WEIGHT * six) * weight).mean() + _MOVEMENT_WEIGHT * movement
+    weight, of_six = _importance(mouths), _weights_of_six(mouths.device)
+    wanted, heard = mouth_embedding(mouths), mouths_from_embedding(embedding)
+    numbers = smooth_l1_loss(embedding, wanted, beta=0.2, reduction="none").mean(dim=1)
+    six = (smooth_l1_loss(heard, mouths, beta=0.3, reduction="none") * of_six).mean(dim=1)
+    moved, should = heard[1::2] - heard[::2], mouths[1::2] - mouths[::2]
+    movement = (smooth_l1_loss(moved, should, beta=0.03, reduction="none") * of_six).mean()
+    return ((numbers + _SIX_WEIGHT * six) * weight).mean() + _MOVEMENT_WEIGHT * movement
 
 
 def _importance(mouths):
@@ -143,13 +141,13 @@ class Training:
             windows = self.kept(windows)
         return self.learning(windows).flatten(1)
 
-    def learn(self, windows, mouths, loss, rate):
+    def learn(self, windows, mouths, rate):
         """One step; gives the error, still on the device."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with precision.fast(self.device):
             embedding = self.hear(windows)
-        error = loss(embedding.float(), mouths)
+        error = _pairs_error(embedding.float(), mouths)
         self.optimiser.zero_grad()
         error.backward()
         torch.nn.utils.clip_grad_norm_(self.learning.parameters(), 1.0)
@@ -209,13 +207,13 @@ def train(work, plan, seed, voices, device="cpu", resume=True, encoder=None, kee
         generator.manual_seed(seed + training.step)
         print(f"audio encoder goes on from step {training.step}", flush=True)
     clips = hearing.clips(voices, sentences=1)
-    draw, loss, errors = speech.sampler(generator, _EMPHASIS), Loss(device), []
+    draw, errors = speech.sampler(generator, _EMPHASIS), []
     plan.begin()
     reported = looked = 0
     done = plan.done(training.step)
     while done < 1:
         windows, mouths = _pairs(speech, draw, plan.batch, generator)
-        errors.append(training.learn(windows, mouths, loss, plan.rate(training.step)))
+        errors.append(training.learn(windows, mouths, plan.rate(training.step)))
         done = plan.done(training.step)
         if plan.seconds() - looked > NEW_SPEECH_EVERY and done < 0.95:
             looked = plan.seconds()

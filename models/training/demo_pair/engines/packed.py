@@ -20,7 +20,7 @@ from demo_pair.mel import SAMPLE_RATE
 BITS_PER_SECOND = 24_000
 _FRAME = SAMPLE_RATE // 50
 _LONGEST_PACKET = 1275
-_AUDIO, _SET_BITRATE, _GET_LOOKAHEAD = 2049, 4002, 4027
+_AUDIO, _SET_BITRATE, _SET_COMPLEXITY, _GET_LOOKAHEAD = 2049, 4002, 4010, 4027
 
 
 class _Opus:
@@ -36,6 +36,7 @@ class _Opus:
             self.library.opus_encoder_create(SAMPLE_RATE, 1, _AUDIO, ctypes.byref(error))
         )
         self.library.opus_encoder_ctl(state, _SET_BITRATE, ctypes.c_int(BITS_PER_SECOND))
+        self.library.opus_encoder_ctl(state, _SET_COMPLEXITY, ctypes.c_int(5))
         self.library.opus_encoder_ctl(state, _GET_LOOKAHEAD, ctypes.byref(lookahead))
         padded = np.pad(samples, (0, lookahead.value + -(len(samples) + lookahead.value) % _FRAME))
         packet, packets = ctypes.create_string_buffer(_LONGEST_PACKET), []
