@@ -153,7 +153,7 @@ class LipSync(nn.Module):
 
 @torch.no_grad()
 def fold_batch_norm(network):
-    """Moves every BatchNorm into the convolution before it, in place.
+    """Moves every BatchNorm that is still there into the convolution before it, in place.
 
     Later steps are half as long again without it, and no longer depend on
     which faces share a batch.
@@ -162,6 +162,8 @@ def fold_batch_norm(network):
         if not isinstance(block, (Convolution, TransposedConvolution)):
             continue
         convolution, norm = block.conv_block
+        if isinstance(norm, nn.Identity):
+            continue
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         outputs = 1 if isinstance(block, TransposedConvolution) else 0
         shape = [1, 1, 1, 1]

@@ -194,6 +194,18 @@ def _validation(work, minutes, seed, others):
     _save(work / "speech-validation.npz", speech)
 
 
+def _in_processes(speak, tasks):
+    """Each task in a process of its own, for espeak-ng is one engine with one folder of voices."""
+    begin = multiprocessing.get_context("fork").Process
+    speakers = [begin(target=speak, args=task) for task in tasks]
+    for speaker in speakers:
+        speaker.start()
+    for speaker in speakers:
+        speaker.join()
+    if any(speaker.exitcode for speaker in speakers):
+        raise SystemExit("speech: a process failed")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
@@ -207,26 +219,12 @@ def main():
     if arguments.engine_minutes > 0:
         in_training.record_all(engines, arguments.engine_minutes, arguments.seed)
     others = OtherEngines(engines)
-    work, minutes, seed, count = (
-        arguments.work,
-        arguments.minutes,
-        arguments.seed,
-        arguments.processes,
+    work, minutes, seed = arguments.work, arguments.minutes, arguments.seed
+    began, count = time.monotonic(), arguments.processes
+    _in_processes(
+        _build_parts, [(work, minutes / count, seed, others, process) for process in range(count)]
     )
-    began = time.monotonic()
-    # Each in a process of its own, for espeak-ng is one engine with one folder of voices.
-    begin = multiprocessing.get_context("fork").Process
-    speakers = [
-        begin(target=_build_parts, args=(work, minutes / count, seed, others, process))
-        for process in range(count)
-    ]
-    speakers.append(begin(target=_validation, args=(work, min(15, minutes / 20), seed + 1000, others)))
-    for speaker in speakers:
-        speaker.start()
-    for speaker in speakers:
-        speaker.join()
-    if any(speaker.exitcode for speaker in speakers):
-        raise SystemExit("speech: a process failed")
+    _in_processes(_validation, [(work, min(15, minutes / 20), seed + 1000, others)])
     print(f"{minutes:.0f} minutes of training speech, made in {time.monotonic() - began:.0f} s")
 
 

@@ -12,8 +12,6 @@ run on a GPU (`--device cuda`), which hears speech faster than two cores can mak
 
 import argparse
 import copy
-import time
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from demo_pair import hearing, precision
 from demo_pair.dataset import Speech, altered, mel_tensor, mouth_embedding, mouths_from_embedding
 from demo_pair.mouth_track import CLOSE, WIDE
 from demo_pair.network import LipSync, fold_batch_norm
+from demo_pair.plan import Plan
 from demo_pair.reopened import normalised
 
 BATCH = 128  # windows: half as many pairs of neighbours
@@ -74,33 +73,10 @@ def fresh_encoder():
     return encoder
 
 
-@dataclass
-class Plan:
-    """How long to learn, in steps or in minutes, and how fast."""
-
-    steps: int
-    minutes: float | None = None
-    batch: int = BATCH
-    peak_rate: float = PEAK_RATE
-
-    began: float = 0.0
-
-    def begin(self):
-        self.began = time.monotonic()
-
-    def seconds(self):
-        return time.monotonic() - self.began
-
-    def done(self, step):
-        """The share that is done, 0..1."""
-        if self.minutes is not None:
-            return min(1.0, self.seconds() / (60 * self.minutes))
-        return min(1.0, step / self.steps)
-
-    def rate(self, step):
-        """The learning rate: up to its peak, then down a cosine to nothing."""
-        warm_up = min(1, (step + 1) / WARM_UP)
-        return float(self.peak_rate * warm_up * 0.5 * (1 + np.cos(np.pi * self.done(step))))
+def _rate(plan, step):
+    """The learning rate: up to its peak, then down a cosine to nothing."""
+    warm_up = min(1, (step + 1) / WARM_UP)
+    return float(plan.peak_rate * warm_up * 0.5 * (1 + np.cos(np.pi * plan.done(step))))
 
 
 class Training:
@@ -195,12 +171,12 @@ def _pairs(speech, draw, count, generator):
     return mel_tensor(windows), speech.mouths[frames]
 
 
-def train(work, plan, seed, voices, device="cpu", resume=True, encoder=None, keep=0):
+def train(work, plan, seed, voices, resume=True, encoder=None, keep=0):
     checkpoint, best = work / "audio-training.pt", work / "audio.pt"
-    speech = Speech.load(work, device=device)
+    speech = Speech.load(work, device=plan.device)
     torch.manual_seed(seed)
     torch.backends.cudnn.benchmark = True
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = torch.Generator(plan.device).manual_seed(seed)
     training = Training(_begun(encoder, speech, generator), keep)
     if resume and checkpoint.exists():
         training.load(checkpoint)
@@ -213,7 +189,7 @@ def train(work, plan, seed, voices, device="cpu", resume=True, encoder=None, kee
     done = plan.done(training.step)
     while done < 1:
         windows, mouths = _pairs(speech, draw, plan.batch, generator)
-        errors.append(training.learn(windows, mouths, plan.rate(training.step)))
+        errors.append(training.learn(windows, mouths, _rate(plan, training.step)))
         done = plan.done(training.step)
         if plan.seconds() - looked > NEW_SPEECH_EVERY and done < 0.95:
             looked = plan.seconds()
@@ -230,11 +206,7 @@ def train(work, plan, seed, voices, device="cpu", resume=True, encoder=None, kee
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=6300)
-    parser.add_argument("--minutes", type=float, help="so long instead, whatever the steps")
-    parser.add_argument("--batch", type=int, default=BATCH, help="windows a step")
-    parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    Plan.add_arguments(parser, steps=6300, batch=BATCH, peak_rate=PEAK_RATE)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--voices", type=Path, help="voices never heard, to report on as well")
     parser.add_argument("--encoder", type=Path, help="goes on from this one, of `reopened`")
@@ -244,10 +216,9 @@ def main():
     torch.set_num_threads(1)
     train(
         arguments.work,
-        Plan(arguments.steps, arguments.minutes, arguments.batch, arguments.peak_rate),
+        Plan.of(arguments),
         arguments.seed,
         arguments.voices,
-        device=arguments.device,
         resume=arguments.resume,
         encoder=arguments.encoder,
         keep=arguments.keep,
