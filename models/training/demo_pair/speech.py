@@ -49,7 +49,7 @@ _WHISPERED_SHARE = 0.3  # of the clips by espeak-ng, those that are partly whisp
 _OTHER_ENGINES_SHARE = 0.42  # of the clips, where their speech is at hand
 _SPEECHLESS_SHARE = 0.12
 
-PART_MINUTES = 20  # of a file, at most
+PART_MINUTES = 10  # of a file, at most
 
 _SAMPLES_PER_FRAME = SAMPLE_RATE // VIDEO_RATE
 
