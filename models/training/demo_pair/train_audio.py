@@ -37,7 +37,7 @@ _AVERAGE = 0.998  # of the weights, per step
 _EMPHASIS = 0.5  # of telling frames, where they are drawn by lot
 _SIX_WEIGHT = 2.0  # of the error in the six numbers, beside that in the embedding
 _MOVEMENT_WEIGHT = 0.25
-_CLOSED_WEIGHT, _WIDTH_WEIGHT = 1.5, 0.7  # of a frame, beside 1
+_CLOSED_WEIGHT, _WIDTH_WEIGHT = 2.0, 0.7  # of a frame, beside 1
 # Importance of open, wide, close, teeth, tongue, tuck.
 _SIX_WEIGHTS = (2.0, 1.5, 1.0, 0.2, 0.2, 0.4)
 
