@@ -13,7 +13,6 @@ from pathlib import Path
 import onnx
 import torch
 from onnx import numpy_helper
-from torch import nn
 
 from demo_pair.network import LipSync, Widths, fold_batch_norm
 
@@ -65,27 +64,6 @@ def halves(network):
     state = network.state_dict()
     painter = {name: value for name, value in state.items() if not name.startswith(_AUDIO)}
     return _of_encoder(state), painter
-
-
-@torch.no_grad()
-def normalised(encoder, mel):
-    """An encoder that gives the same, with a BatchNorm again behind every convolution.
-
-    `encoder` is a `state_dict` without them. They take their means and variances from `mel`
-    (N, 1, 80, 16), so that in training they change nothing but what they are for.
-    """
-    network = LipSync(Widths.hearing_as(encoder)).audio_encoder.to(mel.device)
-    network.load_state_dict(encoder, strict=False)
-    x = mel
-    for block in network:
-        convolution, norm = block.conv_block
-        before = convolution(x)
-        norm.running_mean.copy_(before.mean((0, 2, 3)))
-        norm.running_var.copy_(before.var((0, 2, 3)))
-        norm.weight.copy_(torch.sqrt(norm.running_var + norm.eps))
-        norm.bias.copy_(norm.running_mean)
-        x = nn.functional.relu(before + x if block.residual else before)
-    return network.eval()
 
 
 def main():

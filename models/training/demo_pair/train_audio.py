@@ -23,9 +23,8 @@ from torch.nn.functional import smooth_l1_loss
 from demo_pair import hearing, precision
 from demo_pair.dataset import Speech, altered, mel_tensor, mouth_embedding, mouths_from_embedding
 from demo_pair.mouth_track import CLOSE, WIDE
-from demo_pair.network import LipSync, fold_batch_norm
+from demo_pair.network import LipSync, fold_batch_norm, normalised
 from demo_pair.plan import Plan
-from demo_pair.reopened import normalised
 
 BATCH = 128  # windows: half as many pairs of neighbours
 PEAK_RATE = 2e-3
