@@ -4,8 +4,10 @@ Every function takes and gives mono samples at 16 kHz and moves nothing in time:
 the mouths stay true. Lips have no part in music or noise.
 """
 
+import shutil
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +89,11 @@ def in_room(random, samples):
     length = len(samples) + size
     spectrum = np.fft.rfft(samples, length) * np.fft.rfft(response, length)
     return np.fft.irfft(spectrum, length)[: len(samples)]
+
+
+@cache
+def _ffmpeg_is_there():
+    return shutil.which("ffmpeg") is not None
 
 
 def through_codec(random, samples):
@@ -202,7 +209,7 @@ def recorded(random, samples):
             )
     if random.random() < 0.55:  # noise that is nearly not
         samples = samples + noise(random, len(samples)) * _decibels(random.uniform(-90, -52))
-    if loud and random.random() < 0.05:
+    if loud and random.random() < 0.05 and _ffmpeg_is_there():
         samples = through_codec(random, samples)
     elif loud and random.random() < 0.04:
         samples = by_telephone(samples)

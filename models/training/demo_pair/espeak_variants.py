@@ -13,10 +13,11 @@ _FORMANTS = 9  # 0 is the murmur below the first, 6..8 are faint ones above the 
 
 def _formants(random):
     throat = random.normal(1.03, 0.10)  # longer below 1, shorter above
-    odd = random.random() < 0.35  # formants that no throat would give
+    odd = random.random() < 0.4  # formants that no throat would give
+    slope = random.normal(0, 0.08) if random.random() < 0.5 else 0  # the higher ones further up
     for number in range(_FORMANTS):
-        apart = random.normal(0, 0.13 if odd and number else 0.05)
-        place = 100 * min(max(throat + apart, 0.72), 1.48)
+        apart = random.normal(0, 0.15 if odd and number else 0.05) + slope * (min(number, 4) - 2)
+        place = 100 * min(max(throat + apart, 0.7), 1.5)
         if number in (0, 4, 5):
             strength = random.uniform(30, 170)
         elif number < 4:
@@ -31,7 +32,7 @@ def drawn_variant(random, name):
     low = random.uniform(62, 230)
     lines = ["language variant", f"name {name}"]
     lines += [f"pitch {low:.0f} {low + random.uniform(15, 110):.0f}", *_formants(random)]
-    if random.random() < 0.65:
+    if random.random() < 0.75:
         lines.append(f"voicing {30 * 7 ** random.random():.0f}")  # 30 to 210 %
     if random.random() < 0.5:
         lines.append(f"consonants {random.uniform(40, 130):.0f} {random.uniform(40, 130):.0f}")

@@ -117,7 +117,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     began = time.monotonic()
-    spoken = Speech.load(arguments.work / "speech-training.npz").mouths
+    spoken = Speech.load(arguments.work).mouths.numpy()
     random = np.random.default_rng(arguments.seed)
     sets = {
         "gallery": (_of_gallery, list(GALLERY), arguments.gallery_mouths),

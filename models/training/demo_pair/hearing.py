@@ -28,7 +28,7 @@ from demo_pair.mel import (
     window_starts,
 )
 from demo_pair.mouth_track import CLOSE, OPEN, VIDEO_RATE, WIDE, mouth_track
-from demo_pair.network import LipSync
+from demo_pair.network import LipSync, Widths, fold_batch_norm
 from demo_pair.speech import HELD_OUT_VARIANTS
 
 PEAK = 0.6
@@ -94,9 +94,10 @@ def quiet_clips():
 @torch.no_grad()
 def hear(encoder, windows):
     """The six numbers heard in each window."""
+    device = next(encoder.parameters()).device
     parts = np.array_split(windows, len(windows) // 256 + 1)
-    embedding = [encoder(mel_tensor(part)).flatten(1).numpy() for part in parts]
-    return mouths_from_embedding(np.concatenate(embedding))
+    embedding = [encoder(mel_tensor(part).to(device)).flatten(1) for part in parts]
+    return mouths_from_embedding(torch.cat(embedding)).cpu().numpy()
 
 
 def _correlation(a, b):
@@ -181,9 +182,13 @@ def table(figures):
 
 
 def encoder_of(path):
-    encoder = LipSync().audio_encoder
-    encoder.load_state_dict(torch.load(path, map_location="cpu"))
-    return encoder.eval()
+    """The audio encoder of a `state_dict`, with BatchNorm or, of `reopened`, without."""
+    state = torch.load(path, map_location="cpu")
+    network = LipSync(Widths.hearing_as(state))
+    if not any(name.endswith("running_var") for name in state):
+        fold_batch_norm(network)
+    network.audio_encoder.load_state_dict(state)
+    return network.audio_encoder.eval()
 
 
 def main():

@@ -2,7 +2,7 @@
 
 The blocks, their order and every `state_dict` name are those of Wav2Lip
 (`models/wav2lip.py`), so whatever loads an official checkpoint loads this one;
-only the widths are cut, to about 1.2 million parameters (under 5 MB in fp32).
+only the widths are cut, to 2.4 million parameters (under 5 MB in fp16).
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,20 @@ class Widths:
     """Channels of each part, in the order the data flows through it."""
 
     face: tuple[int, ...] = (8, 12, 20, 32, 48, 88)
-    audio: tuple[int, ...] = (16, 32, 80, 144, 96)
+    audio: tuple[int, ...] = (24, 48, 128, 224, 96)
     decoder: tuple[int, ...] = (88, 88, 88, 64, 40, 24, 16)
     output: int = 12
+
+    @classmethod
+    def hearing_as(cls, encoder):
+        """With the audio widths of this `state_dict` of an audio encoder: older ones are narrower."""
+        blocks = [name.split(".")[0] for name in encoder if name.endswith("conv_block.0.bias")]
+        sizes = [len(encoder[f"{block}.conv_block.0.bias"]) for block in blocks]
+        return cls(audio=tuple(sizes[first] for first in _FIRST_OF_WIDTH))
+
+
+# Where a width of the audio encoder begins, among its convolutions.
+_FIRST_OF_WIDTH = (0, 3, 6, 9, 11)
 
 
 class Convolution(nn.Module):
@@ -69,6 +80,7 @@ class LipSync(nn.Module):
 
     def __init__(self, widths=Widths()):
         super().__init__()
+        self.widths = widths
         f, a, d = widths.face, widths.audio, widths.decoder
         self.face_encoder_blocks = nn.ModuleList(
             [
@@ -141,7 +153,7 @@ class LipSync(nn.Module):
 
 @torch.no_grad()
 def fold_batch_norm(network):
-    """Moves every BatchNorm into the convolution before it, in place.
+    """Moves every BatchNorm that is still there into the convolution before it, in place.
 
     Later steps are half as long again without it, and no longer depend on
     which faces share a batch.
@@ -150,6 +162,8 @@ def fold_batch_norm(network):
         if not isinstance(block, (Convolution, TransposedConvolution)):
             continue
         convolution, norm = block.conv_block
+        if isinstance(norm, nn.Identity):
+            continue
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         outputs = 1 if isinstance(block, TransposedConvolution) else 0
         shape = [1, 1, 1, 1]
@@ -165,9 +179,30 @@ def unfolded(network):
 
     Its `state_dict` has every name of an official checkpoint.
     """
-    complete = LipSync()
+    complete = LipSync(network.widths)
     for module in complete.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_var.fill_(1 - module.eps)
     complete.load_state_dict(network.state_dict(), strict=False)
     return complete.eval()
+
+
+@torch.no_grad()
+def normalised(encoder, mel):
+    """An encoder that gives the same, with a BatchNorm again behind every convolution.
+
+    `encoder` is a `state_dict` without them. They take their means and variances from `mel`
+    (N, 1, 80, 16), so that in training they change nothing but what they are for.
+    """
+    network = LipSync(Widths.hearing_as(encoder)).audio_encoder.to(mel.device)
+    network.load_state_dict(encoder, strict=False)
+    x = mel
+    for block in network:
+        convolution, norm = block.conv_block
+        before = convolution(x)
+        norm.running_mean.copy_(before.mean((0, 2, 3)))
+        norm.running_var.copy_(before.var((0, 2, 3)))
+        norm.weight.copy_(torch.sqrt(norm.running_var + norm.eps))
+        norm.bias.copy_(norm.running_mean)
+        x = nn.functional.relu(before + x if block.residual else before)
+    return network.eval()

@@ -3,6 +3,8 @@
 All take pictures (N, 3, H, 96), 0..1, whose last row is row 95 of the crop.
 """
 
+from functools import cache
+
 import torch
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
@@ -13,16 +15,14 @@ LIP_ROWS, LIP_COLUMNS = slice(54, 84), slice(22, 74)
 _SHAPE_PIXELS = 4
 
 
-def _pixel_weights():
+@cache
+def _pixel_weights(device):
     """The lips most, then what the feather mask shows; mean 1 over the lower half."""
     weights = torch.full((1, 1, INPUT_SIZE, INPUT_SIZE), 0.1)
     weights[:, :, MASKED_FROM:] = 0.2
     weights += torch.from_numpy(feather_mask(INPUT_SIZE, INPUT_SIZE))
     weights[:, :, LIP_ROWS, LIP_COLUMNS] += 3
-    return weights / weights[:, :, MASKED_FROM:].mean()
-
-
-_WEIGHTS = _pixel_weights()
+    return (weights / weights[:, :, MASKED_FROM:].mean()).to(device)
 
 
 def _rows(picture, of):
@@ -32,13 +32,13 @@ def _rows(picture, of):
 def picture_error(painted, truth):
     """Weighted L1."""
     difference = (painted - _rows(truth, painted)).abs()
-    return (difference * _rows(_WEIGHTS, painted)).mean()
+    return (difference * _rows(_pixel_weights(painted.device), painted)).mean()
 
 
 def edge_error(painted, truth):
     """Weighted L1 of the differences between neighbouring pixels: are edges as steep?"""
     difference = painted - _rows(truth, painted)
-    weights = _rows(_WEIGHTS, painted)
+    weights = _rows(_pixel_weights(painted.device), painted)
     down = (difference[:, :, 1:] - difference[:, :, :-1]).abs() * weights[:, :, 1:]
     across = (difference[..., 1:] - difference[..., :-1]).abs() * weights[..., 1:]
     return down.mean() + across.mean()
@@ -46,7 +46,8 @@ def edge_error(painted, truth):
 
 def shape_error(painted, truth):
     """L1 of blocks of 4 x 4 pixels: how much is lip, tooth or throat, and where."""
-    difference = (painted - _rows(truth, painted)) * _rows(_WEIGHTS, painted)
+    weights = _rows(_pixel_weights(painted.device), painted)
+    difference = (painted - _rows(truth, painted)) * weights
     return avg_pool2d(difference, _SHAPE_PIXELS).abs().mean()
 
 
@@ -76,5 +77,5 @@ _BLUR = _gauss(1.0)
 
 def sharpened(picture, amount):
     """What a small blur takes away, added once more, `amount` times."""
-    blurred = conv2d(pad(picture, (2, 2, 2, 2), "replicate"), _BLUR, groups=3)
+    blurred = conv2d(pad(picture, (2, 2, 2, 2), "replicate"), _BLUR.to(picture.device), groups=3)
     return (picture + amount * (picture - blurred)).clamp(0, 1)

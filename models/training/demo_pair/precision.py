@@ -5,6 +5,7 @@ import torch
 _BF16_AT_HAND = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
-def fast():
-    """The context in which a training step computes."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=_BF16_AT_HAND)
+def fast(device="cpu"):
+    """The context in which a training step computes on a device."""
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or _BF16_AT_HAND)

@@ -13,9 +13,8 @@ from pathlib import Path
 import onnx
 import torch
 from onnx import numpy_helper
-from torch import nn
 
-from demo_pair.network import LipSync, fold_batch_norm
+from demo_pair.network import LipSync, Widths, fold_batch_norm
 
 _AUDIO = "audio_encoder."
 
@@ -49,42 +48,22 @@ def state_of(path):
 
 def reopened(path):
     """The network of an exported lipsync.onnx, its BatchNorms folded away."""
-    network = LipSync()
+    state = state_of(path)
+    network = LipSync(Widths.hearing_as(_of_encoder(state)))
     fold_batch_norm(network)
-    network.load_state_dict(state_of(path))
+    network.load_state_dict(state)
     return network.eval()
+
+
+def _of_encoder(state):
+    return {k.removeprefix(_AUDIO): v for k, v in state.items() if k.startswith(_AUDIO)}
 
 
 def halves(network):
     """The encoder's and the painter's part of a network's state."""
-    encoder, painter = {}, {}
-    for name, value in network.state_dict().items():
-        if name.startswith(_AUDIO):
-            encoder[name.removeprefix(_AUDIO)] = value
-        else:
-            painter[name] = value
-    return encoder, painter
-
-
-@torch.no_grad()
-def normalised(encoder, mel):
-    """An encoder that gives the same, with a BatchNorm again behind every convolution.
-
-    `encoder` is a `state_dict` without them. They take their means and variances from `mel`
-    (N, 1, 80, 16), so that in training they change nothing but what they are for.
-    """
-    network = LipSync().audio_encoder
-    network.load_state_dict(encoder, strict=False)
-    x = mel
-    for block in network:
-        convolution, norm = block.conv_block
-        before = convolution(x)
-        norm.running_mean.copy_(before.mean((0, 2, 3)))
-        norm.running_var.copy_(before.var((0, 2, 3)))
-        norm.weight.copy_(torch.sqrt(norm.running_var + norm.eps))
-        norm.bias.copy_(norm.running_mean)
-        x = nn.functional.relu(before + x if block.residual else before)
-    return network.eval()
+    state = network.state_dict()
+    painter = {name: value for name, value in state.items() if not name.startswith(_AUDIO)}
+    return _of_encoder(state), painter
 
 
 def main():

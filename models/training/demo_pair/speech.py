@@ -9,6 +9,8 @@ here; they are measured with.
 
 import argparse
 import json
+import multiprocessing
+import os
 import time
 from pathlib import Path
 
@@ -24,15 +26,15 @@ from demo_pair.texts import random_sentence
 
 # espeak-ng voice: (word list, share of the speech)
 VOICES = {
-    "ru": ("ru", 0.46),
-    "en-us": ("en", 0.28),
+    "ru": ("ru", 0.42),
+    "en-us": ("en", 0.36),
     "en-gb-x-rp": ("en", 0.08),
-    "en-gb-scotland": ("en", 0.03),
-    "de": ("de", 0.03),
-    "es": ("es", 0.03),
-    "fr": ("fr", 0.03),
-    "pl": ("pl", 0.03),
-    "it": ("it", 0.03),
+    "en-gb-scotland": ("en", 0.04),
+    "de": ("de", 0.02),
+    "es": ("es", 0.02),
+    "fr": ("fr", 0.02),
+    "pl": ("pl", 0.02),
+    "it": ("it", 0.02),
 }
 VARIANTS = (
     "m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 croak whisperf adam Alex Alicia Andrea Andy Annie "
@@ -40,12 +42,14 @@ VARIANTS = (
     "john Lee linda marcelo Marco Mario max Michael michel miguel Mike norbert pablo paul pedro "
     "quincy rob robert sandro steph travis zac grandpa Diogo"
 ).split()
-_DRAWN_SHARE = 0.5  # of the clips by espeak-ng, those by a voice that was never there before
+_DRAWN_SHARE = 0.65  # of the clips by espeak-ng, those by a voice that was never there before
 HELD_OUT_VARIANTS = "antonio aunty Denis grandma shelby Storm victor".split()
 
 _WHISPERED_SHARE = 0.3  # of the clips by espeak-ng, those that are partly whispered
-_OTHER_ENGINES_SHARE = 0.45  # of the clips, where their speech is at hand
-_SPEECHLESS_SHARE = 0.14
+_OTHER_ENGINES_SHARE = 0.42  # of the clips, where their speech is at hand
+_SPEECHLESS_SHARE = 0.12
+
+PART_MINUTES = 10  # of a file, at most
 
 _SAMPLES_PER_FRAME = SAMPLE_RATE // VIDEO_RATE
 
@@ -167,11 +171,47 @@ def build(minutes, seed, others, drawn):
     }
 
 
+def _save(path, speech):
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("wb") as file:
+        np.savez(file, **speech)
+    unfinished.rename(path)
+
+
+def _build_parts(work, minutes, seed, others, process):
+    """One process's share of the training speech, in files of PART_MINUTES."""
+    drawn = DrawnVariant(work / f"espeak-{process}")
+    part = 0
+    while minutes > 0:
+        speech = build(min(PART_MINUTES, minutes), [seed, process, part], others, drawn)
+        _save(work / f"speech-training-{process:02}-{part:04}.npz", speech)
+        minutes -= PART_MINUTES
+        part += 1
+
+
+def _validation(work, minutes, seed, others):
+    speech = build(minutes, seed, others, DrawnVariant(work / "espeak-validation"))
+    _save(work / "speech-validation.npz", speech)
+
+
+def _in_processes(speak, tasks):
+    """Each task in a process of its own, for espeak-ng is one engine with one folder of voices."""
+    begin = multiprocessing.get_context("fork").Process
+    speakers = [begin(target=speak, args=task) for task in tasks]
+    for speaker in speakers:
+        speaker.start()
+    for speaker in speakers:
+        speaker.join()
+    if any(speaker.exitcode for speaker in speakers):
+        raise SystemExit("speech: a process failed")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=640)
     parser.add_argument("--engine-minutes", type=float, default=160)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
@@ -179,19 +219,13 @@ def main():
     if arguments.engine_minutes > 0:
         in_training.record_all(engines, arguments.engine_minutes, arguments.seed)
     others = OtherEngines(engines)
-    drawn = DrawnVariant(arguments.work / "espeak")
-    for name, minutes, seed in (
-        ("training", arguments.minutes, arguments.seed),
-        ("validation", min(15, arguments.minutes / 20), arguments.seed + 1000),
-    ):
-        began = time.monotonic()
-        speech = build(minutes, seed, others, drawn)
-        np.savez(arguments.work / f"speech-{name}.npz", **speech)
-        still = float((np.abs(speech["mouths"]).max(axis=1) < 0.02).mean())
-        print(
-            f"{name} speech: {len(speech['mouths'])} frames, {still:.0%} at rest, "
-            f"made in {time.monotonic() - began:.0f} s"
-        )
+    work, minutes, seed = arguments.work, arguments.minutes, arguments.seed
+    began, count = time.monotonic(), arguments.processes
+    _in_processes(
+        _build_parts, [(work, minutes / count, seed, others, process) for process in range(count)]
+    )
+    _in_processes(_validation, [(work, min(15, minutes / 20), seed + 1000, others)])
+    print(f"{minutes:.0f} minutes of training speech, made in {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,15 @@ It learns to give the agreed embedding of the six mouth numbers
 (`dataset.mouth_embedding`), which the painter learns to draw at the same time,
 in another process. Two neighbouring frames are always heard together: their
 difference is learned as well, so that the mouth does not tremble.
+
+With `--minutes` it ends by the clock instead of by a count of steps, and speech that
+`speech` goes on making in the work folder meanwhile is taken up as it comes: so it is
+run on a GPU (`--device cuda`), which hears speech faster than two cores can make it.
 """
 
 import argparse
 import copy
-import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,52 +21,46 @@ from torch import nn
 from torch.nn.functional import smooth_l1_loss
 
 from demo_pair import hearing, precision
-from demo_pair.dataset import MOUTH_WEIGHTS, Speech, altered, mel_tensor, mouth_embedding
+from demo_pair.dataset import Speech, altered, mel_tensor, mouth_embedding, mouths_from_embedding
 from demo_pair.mouth_track import CLOSE, WIDE
-from demo_pair.network import LipSync, fold_batch_norm
-from demo_pair.reopened import normalised
+from demo_pair.network import LipSync, fold_batch_norm, normalised
+from demo_pair.plan import Plan
 
 BATCH = 128  # windows: half as many pairs of neighbours
 PEAK_RATE = 2e-3
 WARM_UP = 300  # steps
-REPORT_EVERY = 400
-SAVE_EVERY = 100
+REPORT_EVERY = 30  # seconds
+NEW_SPEECH_EVERY = 10  # seconds
+NEW_FILES = 80  # at most, at a time
 _AVERAGE = 0.998  # of the weights, per step
-_SIX_WEIGHT = 1.0  # of the error in the six numbers, beside that in the embedding
+_EMPHASIS = 0.5  # of telling frames, where they are drawn by lot
+_SIX_WEIGHT = 2.0  # of the error in the six numbers, beside that in the embedding
 _MOVEMENT_WEIGHT = 0.25
-_CLOSED_WEIGHT, _WIDTH_WEIGHT = 2.5, 1.0  # of a frame, beside 1
+_CLOSED_WEIGHT, _WIDTH_WEIGHT = 2.0, 0.7  # of a frame, beside 1
 # Importance of open, wide, close, teeth, tongue, tuck.
-_SIX_WEIGHTS = torch.tensor([1.6, 1.3, 1.0, 0.3, 0.3, 0.4])
+_SIX_WEIGHTS = (2.0, 1.5, 1.0, 0.2, 0.2, 0.4)
 
 
-def embedding_error(embedding, mouths):
-    """Distance between what the encoder hears and the true mouths."""
-    return smooth_l1_loss(embedding, torch.from_numpy(mouth_embedding(mouths)), beta=0.2)
+@cache
+def _weights_of_six(device):
+    return torch.tensor(_SIX_WEIGHTS, device=device)
 
 
-def _reader():
-    """The matrix that reads the six numbers back from an embedding."""
-    unit = np.eye(6, dtype=np.float32) / (4 * MOUTH_WEIGHTS)
-    directions = (mouth_embedding(unit) - 1) * 4
-    return torch.from_numpy((np.linalg.pinv(directions) / MOUTH_WEIGHTS).astype(np.float32))
+def _pairs_error(embedding, mouths):
+    """The error of frames that come in neighbouring pairs."""
+    weight, of_six = _importance(mouths), _weights_of_six(mouths.device)
+    wanted, heard = mouth_embedding(mouths), mouths_from_embedding(embedding)
+    numbers = smooth_l1_loss(embedding, wanted, beta=0.2, reduction="none").mean(dim=1)
+    six = (smooth_l1_loss(heard, mouths, beta=0.3, reduction="none") * of_six).mean(dim=1)
+    moved, should = heard[1::2] - heard[::2], mouths[1::2] - mouths[::2]
+    movement = (smooth_l1_loss(moved, should, beta=0.03, reduction="none") * of_six).mean()
+    return ((numbers + _SIX_WEIGHT * six) * weight).mean() + _MOVEMENT_WEIGHT * movement
 
 
 def _importance(mouths):
     """How much a frame counts: closed, rounded and spread mouths are few and seen at once."""
-    weight = 1 + _CLOSED_WEIGHT * mouths[:, CLOSE] + _WIDTH_WEIGHT * np.abs(mouths[:, WIDE])
-    return torch.from_numpy(weight / weight.mean())
-
-
-def _pairs_error(embedding, mouths, reader):
-    """The error of frames that come in neighbouring pairs."""
-    weight = _importance(mouths)
-    wanted, truth = torch.from_numpy(mouth_embedding(mouths)), torch.from_numpy(mouths)
-    heard = (embedding - 1) @ reader
-    numbers = smooth_l1_loss(embedding, wanted, beta=0.2, reduction="none").mean(dim=1)
-    six = (smooth_l1_loss(heard, truth, beta=0.3, reduction="none") * _SIX_WEIGHTS).mean(dim=1)
-    moved, should = heard[1::2] - heard[::2], truth[1::2] - truth[::2]
-    movement = (smooth_l1_loss(moved, should, beta=0.03, reduction="none") * _SIX_WEIGHTS).mean()
-    return ((numbers + _SIX_WEIGHT * six) * weight).mean() + _MOVEMENT_WEIGHT * movement
+    weight = 1 + _CLOSED_WEIGHT * mouths[:, CLOSE] + _WIDTH_WEIGHT * mouths[:, WIDE].abs()
+    return weight / weight.mean()
 
 
 def fresh_encoder():
@@ -74,11 +72,10 @@ def fresh_encoder():
     return encoder
 
 
-def _rate(step, steps):
+def _rate(plan, step):
     """The learning rate: up to its peak, then down a cosine to nothing."""
-    if step < WARM_UP:
-        return PEAK_RATE * (step + 1) / WARM_UP
-    return PEAK_RATE * 0.5 * (1 + np.cos(np.pi * (step - WARM_UP) / max(1, steps - WARM_UP)))
+    warm_up = min(1, (step + 1) / WARM_UP)
+    return float(plan.peak_rate * warm_up * 0.5 * (1 + np.cos(np.pi * plan.done(step))))
 
 
 class Training:
@@ -86,11 +83,11 @@ class Training:
 
     def __init__(self, encoder, keep=0):
         self.encoder = encoder
+        self.device = next(encoder.parameters()).device
         self.kept = copy.deepcopy(encoder[:keep])
         fold_batch_norm(self.kept)
         self.learning = encoder[keep:]
-        self.average = fresh_encoder()
-        self.average.load_state_dict(self.encoder.state_dict())
+        self.average = copy.deepcopy(encoder)
         self.optimiser = torch.optim.AdamW(
             self.learning.parameters(), PEAK_RATE, weight_decay=1e-3, fused=True
         )
@@ -108,7 +105,7 @@ class Training:
         unfinished.replace(path)
 
     def load(self, path):
-        state = torch.load(path, map_location="cpu")
+        state = torch.load(path, map_location=self.device)
         self.encoder.load_state_dict(state["encoder"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -119,78 +116,96 @@ class Training:
             windows = self.kept(windows)
         return self.learning(windows).flatten(1)
 
+    def learn(self, windows, mouths, rate):
+        """One step; gives the error, still on the device."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with precision.fast(self.device):
+            embedding = self.hear(windows)
+        error = _pairs_error(embedding.float(), mouths)
+        self.optimiser.zero_grad()
+        error.backward()
+        torch.nn.utils.clip_grad_norm_(self.learning.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        self.follow()
+        return error.detach()
+
     @torch.no_grad()
     def follow(self):
         """The average takes a small step towards the encoder."""
         keep = min(_AVERAGE, (self.step + 1) / (self.step + 10))
-        for slow, fast in zip(
-            self.average.state_dict().values(), self.encoder.state_dict().values()
-        ):
-            if slow.dtype.is_floating_point:
-                slow.lerp_(fast, 1 - keep)
-            else:
-                slow.copy_(fast)
+        slow, fast = (
+            [value for value in network.state_dict().values() if value.dtype.is_floating_point]
+            for network in (self.average, self.encoder)
+        )
+        torch._foreach_lerp_(slow, fast, 1 - keep)
 
 
-def _report(training, clips, began, error):
+def _report(training, clips, plan, speech, errors):
     training.average.eval()
     figures = hearing.measure(training.average, clips)
     shown = {k: v for k, v in figures.items() if k.count(" ") < 2}
     print(
-        f"audio step {training.step}, {time.monotonic() - began:.0f} s, error {error:.4f}\n"
-        + hearing.table(shown),
+        f"audio step {training.step}, {plan.seconds():.0f} s, {speech.frames / 1500:.0f} minutes "
+        f"of speech, error {torch.stack(errors).mean():.4f}\n" + hearing.table(shown),
         flush=True,
     )
 
 
-def _begun(path, speech, random):
+def _begun(path, speech, generator):
     """The encoder of a pair that is there already, or one that knows nothing."""
     if path is None:
-        return fresh_encoder()
-    frames = random.integers(0, len(speech.mouths), 1024)
-    encoder = normalised(torch.load(path), mel_tensor(speech.windows(frames)))
-    return encoder.train().to(memory_format=torch.channels_last)
+        return fresh_encoder().to(speech.device)
+    windows = mel_tensor(speech.windows(speech.sampler(generator)(4096)))
+    state = torch.load(path, map_location=speech.device)
+    return normalised(state, windows).train().to(memory_format=torch.channels_last)
 
 
-def train(work, steps, seed, voices, resume=True, encoder=None, keep=0):
+def _pairs(speech, draw, count, generator):
+    """Windows and mouths of neighbouring frames."""
+    first = draw(count // 2).clamp_(max=speech.frames - 2)
+    frames = torch.stack([first, first + 1], dim=1).ravel()
+    windows = altered(speech.windows(frames), generator, alike=2)
+    return mel_tensor(windows), speech.mouths[frames]
+
+
+def train(work, plan, seed, voices, resume=True, encoder=None, keep=0):
     checkpoint, best = work / "audio-training.pt", work / "audio.pt"
-    speech = Speech.load(work / "speech-training.npz")
+    speech = Speech.load(work, device=plan.device)
     torch.manual_seed(seed)
-    training = Training(_begun(encoder, speech, np.random.default_rng(seed)), keep)
+    torch.backends.cudnn.benchmark = True
+    generator = torch.Generator(plan.device).manual_seed(seed)
+    training = Training(_begun(encoder, speech, generator), keep)
     if resume and checkpoint.exists():
         training.load(checkpoint)
+        generator.manual_seed(seed + training.step)
         print(f"audio encoder goes on from step {training.step}", flush=True)
     clips = hearing.clips(voices, sentences=1)
-    random = np.random.default_rng([seed, training.step])
-    draw, reader = speech.sampler(random), _reader()
-    began, errors = time.monotonic(), []
-    while training.step < steps:
-        for group in training.optimiser.param_groups:
-            group["lr"] = float(_rate(training.step, steps))
-        first = np.minimum(draw(BATCH // 2), len(speech.mouths) - 2)
-        frames = np.stack([first, first + 1], axis=1).ravel()
-        windows = mel_tensor(altered(speech.windows(frames), random, alike=2))
-        with precision.fast():
-            embedding = training.hear(windows)
-        error = _pairs_error(embedding.float(), speech.mouths[frames], reader)
-        training.optimiser.zero_grad()
-        error.backward()
-        training.optimiser.step()
-        training.step += 1
-        training.follow()
-        errors.append(error.item())
-        if training.step % SAVE_EVERY == 0 or training.step == steps:
+    draw, errors = speech.sampler(generator, _EMPHASIS), []
+    plan.begin()
+    reported = looked = 0
+    done = plan.done(training.step)
+    while done < 1:
+        windows, mouths = _pairs(speech, draw, plan.batch, generator)
+        errors.append(training.learn(windows, mouths, _rate(plan, training.step)))
+        done = plan.done(training.step)
+        if plan.seconds() - looked > NEW_SPEECH_EVERY and done < 0.95:
+            looked = plan.seconds()
+            if speech.add_files(work, most=NEW_FILES):
+                draw = speech.sampler(generator, _EMPHASIS)
+        if plan.seconds() - reported > REPORT_EVERY or done >= 1:
+            reported = plan.seconds()
             training.save(checkpoint)
-        if training.step % REPORT_EVERY == 0 or training.step == steps:
-            _report(training, clips, began, float(np.mean(errors)))
-            errors.clear()
             torch.save(training.average.state_dict(), best)
+            _report(training, clips, plan, speech, errors)
+            errors.clear()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=6300)
+    Plan.add_arguments(parser, steps=6300, batch=BATCH, peak_rate=PEAK_RATE)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--voices", type=Path, help="voices never heard, to report on as well")
     parser.add_argument("--encoder", type=Path, help="goes on from this one, of `reopened`")
@@ -200,7 +215,7 @@ def main():
     torch.set_num_threads(1)
     train(
         arguments.work,
-        arguments.steps,
+        Plan.of(arguments),
         arguments.seed,
         arguments.voices,
         resume=arguments.resume,

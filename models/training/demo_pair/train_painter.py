@@ -13,7 +13,6 @@ import copy
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from demo_pair import checkpoint, precision
@@ -43,8 +42,8 @@ class Average:
 
     @torch.no_grad()
     def update(self, network):
-        for mine, new in zip(self.network.parameters(), network.parameters()):
-            mine.lerp_(new, 1 - AVERAGE_DECAY)
+        mine, new = list(self.network.parameters()), list(network.parameters())
+        torch._foreach_lerp_(mine, new, 1 - AVERAGE_DECAY)
 
 
 def painter_parameters(network):
@@ -77,10 +76,10 @@ def _optimiser(network):
 class Training:
     """The painter, its average and its optimiser, at some step."""
 
-    def __init__(self, steps):
-        self.steps = steps
+    def __init__(self, steps, device):
+        self.steps, self.device = steps, device
         self.step = 0
-        self.network = LipSync().to(memory_format=torch.channels_last)
+        self.network = LipSync().to(device, memory_format=torch.channels_last)
         self.optimiser = _optimiser(self.network)
         self.average = None
 
@@ -116,7 +115,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = _rate_at(self.step, self.steps)
         whole = self.average is not None and self.step % WHOLE_FACE_EVERY == 0
-        with precision.fast():
+        with precision.fast(self.device):
             painted = self.network.paint(embedding, face, lower_half_only=not whole)
         painted = painted.float()
         error = picture_error(painted, truth) + EDGE_WEIGHT * edge_error(painted, truth)
@@ -131,22 +130,21 @@ class Training:
         return error.item()
 
 
-def train(work, steps, seed):
+def train(work, steps, batch, seed, device):
     torch.manual_seed(seed)
-    training = Training(steps)
+    training = Training(steps, device)
     training.resume(work / "painter-state.pt")
-    random = np.random.default_rng([seed, training.step])
-    pictures = Pictures(work, random)
-    pictures.random = np.random.default_rng(seed + 1)
+    generator = torch.Generator(device).manual_seed(seed + 1)
+    pictures = Pictures(work, generator)
     check_face, check_truth, check_mouths = pictures.batch(CHECKED)
-    pictures.random = random
-    check_embedding = torch.from_numpy(mouth_embedding(check_mouths))
+    check_embedding = mouth_embedding(check_mouths)
+    generator.manual_seed(1000 * seed + training.step)
     began = time.monotonic()
     while training.step < steps:
-        face, truth, mouths = pictures.batch(BATCH)
+        face, truth, mouths = pictures.batch(batch)
         embedding = mouth_embedding(mouths)
-        embedding += EMBEDDING_NOISE * random.standard_normal(embedding.shape, np.float32)
-        error = training.learn(face, truth, torch.from_numpy(embedding))
+        noise = torch.randn(embedding.shape, generator=generator, device=device)
+        error = training.learn(face, truth, embedding + EMBEDDING_NOISE * noise)
         if training.step % REPORT_EVERY == 0 or training.step == steps:
             seen = training.average.network if training.average else training.network.eval()
             with torch.no_grad():
@@ -168,10 +166,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    train(arguments.work, arguments.steps, arguments.seed)
+    train(arguments.work, arguments.steps, arguments.batch, arguments.seed, arguments.device)
 
 
 if __name__ == "__main__":

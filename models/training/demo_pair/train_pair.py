@@ -17,13 +17,12 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, leaky_relu, relu
 from torch.nn.utils.parametrizations import spectral_norm
 
-from demo_pair import checkpoint, precision
+from demo_pair import checkpoint, hearing, precision
 from demo_pair.dataset import (
     Pictures,
     Speech,
@@ -32,7 +31,7 @@ from demo_pair.dataset import (
     mouth_embedding,
     mouths_from_embedding,
 )
-from demo_pair.network import LipSync, fold_batch_norm
+from demo_pair.network import LipSync, Widths, fold_batch_norm
 from demo_pair.picture_losses import (
     edge_error,
     lip_energy,
@@ -41,6 +40,7 @@ from demo_pair.picture_losses import (
     shape_error,
     sharpened,
 )
+from demo_pair.plan import Plan
 from demo_pair.train_painter import Average, painter_parameters, painter_state
 
 BATCH = 16
@@ -95,12 +95,12 @@ class Discriminator(nn.Module):
 class Adversary:
     """The discriminator with its own optimiser and the hinge losses of both sides."""
 
-    def __init__(self):
-        self.discriminator = Discriminator()
+    def __init__(self, device):
+        self.discriminator = Discriminator().to(device)
         self.optimiser = torch.optim.Adam(
             self.discriminator.parameters(), DISCRIMINATOR_RATE, betas=(0.5, 0.99)
         )
-        self.loss = 2.0  # running mean; 2 means that it guesses
+        self.loss = torch.tensor(2.0, device=device)  # running mean; 2 means that it guesses
 
     def _judge(self, picture, face):
         reference = face[:, 3:, -picture.shape[2] :]
@@ -114,7 +114,7 @@ class Adversary:
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
-        self.loss += 0.03 * (loss.item() - self.loss)
+        self.loss = torch.lerp(self.loss, loss.detach(), 0.03)
 
     def objection(self, painted, face):
         """What the painter has to lower; leaves the discriminator's gradients alone."""
@@ -138,11 +138,12 @@ class Adversary:
 
 def joined(encoder, painter):
     """The network of a trained encoder and a painter without BatchNorm, from their files."""
-    network = LipSync()
-    network.audio_encoder.load_state_dict(torch.load(encoder))
+    hears, paints = hearing.encoder_of(encoder), torch.load(painter, map_location="cpu")
+    fold_batch_norm(hears)
+    heard = {f"audio_encoder.{name}": value for name, value in hears.state_dict().items()}
+    network = LipSync(Widths.hearing_as(hears.state_dict()))
     fold_batch_norm(network)
-    heard = {f"audio_encoder.{k}": v for k, v in network.audio_encoder.state_dict().items()}
-    network.load_state_dict(torch.load(painter) | heard)
+    network.load_state_dict(paints | heard)
     network.eval().audio_encoder.requires_grad_(False)
     return network.to(memory_format=torch.channels_last)
 
@@ -150,12 +151,12 @@ def joined(encoder, painter):
 class Examples:
     """Speech as the encoder hears it, with the pictures of what it heard."""
 
-    def __init__(self, work, network, random):
-        self.speech = Speech.load(work / "speech-training.npz")
-        self.draw = self.speech.sampler(random)
-        self.pictures = Pictures(work, random)
+    def __init__(self, work, network, generator):
+        self.speech = Speech.load(work, device=generator.device)
+        self.draw = self.speech.sampler(generator)
+        self.pictures = Pictures(work, generator)
         self.network = network
-        self.random = random
+        self.generator = generator
 
     @torch.no_grad()
     def batch(self, count):
@@ -165,23 +166,23 @@ class Examples:
         difference.
         """
         frames = self.draw(count)
-        windows = mel_tensor(altered(self.speech.windows(frames), self.random))
-        with precision.fast():
-            embedding = self.network.speech_embedding(windows).float().numpy()
+        windows = mel_tensor(altered(self.speech.windows(frames), self.generator))
+        with precision.fast(windows.device):
+            embedding = self.network.speech_embedding(windows).float()
         heard = mouths_from_embedding(embedding)
         face, truth, drawn = self.pictures.batch(count, heard)
         moved = embedding + mouth_embedding(drawn) - mouth_embedding(heard)
-        return face, truth, torch.from_numpy(np.maximum(moved, 0).astype(np.float32))
+        return face, truth, torch.relu(moved)
 
 
 class Training:
     """The painter of one look, with all it needs to go on."""
 
-    def __init__(self, look, network, steps):
-        self.look, self.steps, self.step = look, steps, 0
+    def __init__(self, look, network, plan):
+        self.look, self.plan, self.step = look, plan, 0
         self.network = network
         self.optimiser = torch.optim.Adam(painter_parameters(network), fused=True)
-        self.adversary = Adversary() if look == "gan" else None
+        self.adversary = Adversary(plan.device) if look == "gan" else None
         self.average = Average(network)
 
     def resume(self, path):
@@ -217,11 +218,11 @@ class Training:
 
     def learn(self, face, truth, embedding):
         self.step += 1
-        rate = LEARNING_RATE * min(1, self.step / 50) * (1 - (self.step - 1) / self.steps)
+        rate = self.plan.peak_rate * min(1, self.step / 50) * (1 - self.plan.done(self.step - 1))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         whole = self.step % WHOLE_FACE_EVERY == 0
-        with precision.fast():
+        with precision.fast(self.plan.device):
             painted = self.network.paint(embedding, face, lower_half_only=not whole)
         error = self._error(painted.float(), truth, face)
         self.optimiser.zero_grad()
@@ -229,32 +230,32 @@ class Training:
         torch.nn.utils.clip_grad_norm_(painter_parameters(self.network), 1.0)
         self.optimiser.step()
         self.average.update(self.network)
-        return error.item()
+        return error.detach()
 
 
-def train(work, look, encoder, steps, seed):
+def train(work, look, encoder, painter, plan, seed):
     torch.manual_seed(seed)
-    network = joined(encoder, work / "painter.pt")
-    training = Training(look, network, steps)
+    network = joined(encoder, painter).to(plan.device)
+    training = Training(look, network, plan)
     training.resume(work / f"{look}-state.pt")
-    random = np.random.default_rng(seed + 1)
-    examples = Examples(work, network, random)
+    generator = torch.Generator(plan.device).manual_seed(seed + 1)
+    examples = Examples(work, network, generator)
     check_face, check_truth, check_embedding = examples.batch(CHECKED)
-    random = np.random.default_rng([seed, training.step])
-    examples.random = examples.pictures.random = random
-    examples.draw = examples.speech.sampler(random)
-    began = time.monotonic()
-    while training.step < steps:
-        face, truth, embedding = examples.batch(BATCH)
+    generator.manual_seed(1000 * seed + training.step)
+    plan.begin()
+    done = plan.done(training.step)
+    while done < 1:
+        face, truth, embedding = examples.batch(plan.batch)
         if look == "gan":
             truth = sharpened(truth, SHARPENING)
         error = training.learn(face, truth, embedding)
-        if training.step % REPORT_EVERY == 0 or training.step == steps:
+        done = plan.done(training.step)
+        if training.step % REPORT_EVERY == 0 or done >= 1:
             with torch.no_grad():
                 painted = training.average.network.paint(check_embedding, check_face)
             verdict = f", discriminator {training.adversary.loss:.3f}" if look == "gan" else ""
             print(
-                f"{look} step {training.step}, {time.monotonic() - began:.0f} s "
+                f"{look} step {training.step}, {plan.seconds():.0f} s "
                 f"({time.process_time():.0f} s of CPU), error {error:.4f}, "
                 f"lips {lip_error(painted, check_truth):.4f}, "
                 f"their gradient energy {lip_energy(painted, check_truth):.2f}{verdict}",
@@ -269,12 +270,15 @@ def main():
     parser.add_argument("look", choices=("gan", "nogan"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--encoder", type=Path, help="default: audio.pt in the work folder")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--painter", type=Path, help="default: painter.pt in the work folder")
+    Plan.add_arguments(parser, steps=2000, batch=BATCH, peak_rate=LEARNING_RATE)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     encoder = arguments.encoder or arguments.work / "audio.pt"
-    train(arguments.work, arguments.look, encoder, arguments.steps, arguments.seed)
+    painter = arguments.painter or arguments.work / "painter.pt"
+    plan = Plan.of(arguments)
+    train(arguments.work, arguments.look, encoder, painter, plan, arguments.seed)
 
 
 if __name__ == "__main__":
