@@ -319,3 +319,31 @@ fn an_interrupted_or_killed_import_leaves_no_folder_and_the_next_one_cleans_up()
     assert_eq!(waited, 1);
     assert_eq!(names(&models(&folders)), ["gan"]);
 }
+
+#[test]
+fn the_demo_pair_is_imported_once_and_runs_as_it_is_where_nothing_can_be_kept() {
+    let folders = Folders::new();
+    fs::write(folders.cache.path().join("speech.wav"), wav(16_000, 16_000)).unwrap();
+    let rendered = |cache: &Path| {
+        let output = duolip(&folders)
+            .args(["render", "--audio", "speech.wav", "--output", "video.mp4"])
+            .env("DUOLIP_CACHE_DIR", cache)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let video = folders.cache.path().join("video.mp4");
+        Probe::file(&video).assert_exact(16_000, 16_000);
+        fs::read(video).unwrap()
+    };
+    let first = rendered(folders.cache.path());
+    let imported = names(&models(&folders));
+    assert_eq!(imported.len(), 2, "{imported:?}");
+    let made = |name: &String| fs::metadata(models(&folders).join(name)).unwrap().modified();
+    let before: Vec<_> = imported.iter().map(|name| made(name).unwrap()).collect();
+    assert!(rendered(folders.cache.path()) == first);
+    let after: Vec<_> = imported.iter().map(|name| made(name).unwrap()).collect();
+    assert_eq!((names(&models(&folders)), after), (imported, before));
+
+    // A file is no folder to keep anything in.
+    rendered(&folders.cache.path().join("speech.wav"));
+}

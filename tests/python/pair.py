@@ -13,14 +13,15 @@ ROOT = Path(__file__).resolve().parents[2]
 PAIR = Path(os.environ.get("DUOLIP_PAIR", ROOT / "models/demo"))
 
 # Where the pair in models/demo does not reach its bound, or only just, the bound it is held to
-# instead, a little under what was measured: espeak-ng speaks differently at every run. Empty is the
+# instead, a little beyond what was measured: espeak-ng speaks differently at every run. Empty is the
 # aim.
 _EASED = {
-    "espeak-ng ru": {"opening": 0.935, "width": 0.85},
-    "espeak-ng en": {"opening": 0.915, "width": 0.85, "closed": 0.92},
-    "festvox-ru": {"opening": 0.81},
-    "anna": {"ssim": 0.885},
-    "held-out-0": {"opening": 0.905, "width": 0.72, "closed": 0.92, "gradient": 0.70, "ssim": 0.84},
+    "espeak-ng en": {"opening": Bound(least=0.94)},
+    "held-out-0": {
+        "width": Bound(least=0.85),
+        "ssim": Bound(least=0.86),
+        "colour_step": Bound(most=2.4),
+    },
 }
 
 
@@ -28,8 +29,7 @@ def misses(look, of, figures, bounds):
     """The figures that lie outside their bounds, as text; empty when all hold."""
     found = []
     for name, bound in bounds.items():
-        eased = _EASED.get(of, {}).get(name)
-        bound = bound if eased is None else Bound(least=eased)
+        bound = _EASED.get(of, {}).get(name, bound)
         if not bound.holds(figures[name]):
             found.append(f"{look}, {of}: {name} is {figures[name]:.3f}, wanted {bound}")
     return found

@@ -110,6 +110,7 @@ impl SessionPair {
             let gan = gan.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             [gan, nogan]
         });
+        duolip_heap::give_back_freed();
         Self { slots }
     }
 
