@@ -57,12 +57,12 @@ case $provider in
     cuda)
         read -ra batches <<<"${DUOLIP_GPU_BATCHES:-16 32 64 128}"
         amount=(--long 4000 --short 100 --rounds 5) seconds=(20 60)
-        renders=(--rounds 5 --num-workers 4,8 --jobs 1,4,16)
+        renders=(--rounds 5 --num-workers "4,8" --jobs "1,4,16")
         ;;
     cpu)
         read -ra batches <<<"${DUOLIP_GPU_BATCHES:-8 16}"
         amount=(--long 48 --short 4 --rounds 2) seconds=(2)
-        renders=(--rounds 1 --num-workers 4 --jobs 1,2)
+        renders=(--rounds 1 --num-workers 4 --jobs "1,2")
         ;;
 esac
 
