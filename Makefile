@@ -19,7 +19,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh bench/*.sh models/training/*.sh
 
 export DEMO_TEXT ?= Здравствуйте! Меня зовут Анна, и я говорю то, что вы напишете. Губы смыкаются на буквах п, б и м, округляются на о и у. Эту речь рисуют две нейросети сразу: одна начинает, другая продолжает, а шва между ними не видно. And now a few words in English, just for fun. Спасибо за внимание!
 
-.PHONY: help setup build demo serve test lint bench bench-gpu demo-pair-table layers image gallery
+.PHONY: help setup build demo serve test lint bench bench-gpu demo-pair-table layers functions image gallery
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -95,6 +95,11 @@ demo-pair-table: ## measure the demo pair in rendered videos: docs/demo-pair.md
 layers: ## make the Lambda layers of template.yaml: target/layers
 	@scripts/setup.sh packages venv onnxruntime
 	scripts/layers.sh
+
+functions: ## build the Lambda functions of template.yaml with SAM: target/functions
+	@scripts/setup.sh packages toolchain venv zig
+	PATH="$(CARGO_TARGET_DIR)/tools/bin:$$PATH:$(CARGO_TARGET_DIR)/venv/bin" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 \
+	    sam build --template template.yaml --build-dir $(CARGO_TARGET_DIR)/functions
 
 # What is deployed is the release, unless another PROFILE is asked for. scripts/image.sh says what else
 # can be set; without Docker it is run as root.

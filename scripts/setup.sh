@@ -4,8 +4,8 @@
 #
 #   scripts/setup.sh            every step
 #   scripts/setup.sh STEP...    only these: packages toolchain venv training runpod onnxruntime
-#                               nextest s3s-fs; or deploy, wanted by `make lint` alone; or bench,
-#                               by `make bench`; or deny, wanted by `make lint` for one check and
+#                               nextest s3s-fs; or deploy, wanted by `make lint` alone; or zig, by
+#                               `make functions`; or bench, by `make bench`; or deny, wanted by `make lint` for one check and
 #                               not installed unasked
 #
 # CARGO_TARGET_DIR (default: target, in the repository's root) is where ONNX Runtime's library and
@@ -15,6 +15,7 @@ set -euo pipefail
 readonly NEXTEST_VERSION=0.9.143
 readonly DENY_VERSION=0.20.2
 readonly S3S_FS_VERSION=0.14.1
+readonly ZIG_VERSION=0.17.1
 readonly ONNXRUNTIME_VERSION=1.32.0
 # Of libonnxruntime.so itself and not of the wheel: the wheels of all Python versions carry the
 # same library, and the file that is loaded is the one worth checking.
@@ -262,6 +263,18 @@ step_deploy() {
     say deploy "installed cfn-lint, sam and hadolint into $tools"
 }
 
+# What cargo-lambda links with, so that the functions run on Lambda's older C library.
+step_zig() {
+    local python=$target/tools/bin/python
+    step_deploy
+    if [[ $("$python" -m ziglang version 2>/dev/null) == "$ZIG_VERSION" ]]; then
+        say zig "found $ZIG_VERSION"
+        return
+    fi
+    quietly zig "$python" -m pip install --disable-pip-version-check "ziglang==$ZIG_VERSION"
+    say zig "installed $ZIG_VERSION into $target/tools"
+}
+
 # Duolip's rival in `make bench` and what compares them, in an environment of its own: it has
 # versions of its own of much that the tests use.
 step_bench() {
@@ -287,7 +300,7 @@ main() {
     fi
     for step in "${steps[@]}"; do
         if ! declare -F "step_$step" >/dev/null; then
-            die "$step" "no such step; there are: packages toolchain venv training runpod onnxruntime nextest s3s-fs deploy bench deny"
+            die "$step" "no such step; there are: packages toolchain venv training runpod onnxruntime nextest s3s-fs deploy zig bench deny"
         fi
     done
     require_cargo
