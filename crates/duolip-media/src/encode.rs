@@ -28,11 +28,16 @@ const KEYFRAME_SECONDS: f64 = 10.0;
 const STILL: &str = "still";
 
 /// What it stands for. Nothing but the mouth moves, and that in its place: so there are no
-/// fractions of a pixel to search, no fades to weigh and no flat regions to favour. And the quantiser
+/// fractions of a pixel to search, no fades to weigh and no flat regions to favour. The quantiser
 /// stays what it is (`qcomp=1`): where it follows the mouth, the still picture is coded again and
-/// again, and shimmers.
-const STILL_OPTIONS: [&str; 4] =
-    ["-preset", "superfast", "-x264-params", "subme=0:weightp=0:aq-mode=0:qcomp=1"];
+/// again, and shimmers. Colours are kept finer than brightness: a block of skin that is a step off
+/// stays so, and shows where the painted pixels end.
+const STILL_OPTIONS: [&str; 4] = [
+    "-preset",
+    "superfast",
+    "-x264-params",
+    "subme=0:weightp=0:aq-mode=0:qcomp=1:chroma-qp-offset=-6",
+];
 
 /// BT.709, limited range: what the pipeline's frames hold.
 const COLOURS: [&str; 8] = [
