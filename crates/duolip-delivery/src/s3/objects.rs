@@ -5,6 +5,7 @@ use std::error::Error;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
 use duolip_pipeline::error::{Classify, ErrorKind};
 
 use super::connection::{LazyClient, S3Connection};
@@ -117,7 +118,7 @@ impl S3Objects {
     ) -> Result<Object, ObjectError> {
         let client = self.client.get().await;
         let request = client.get_object().bucket(location.bucket()).key(location.key());
-        let mut answer = request.send().await.map_err(|error| object_error(location, error))?;
+        let mut answer = request.send().await.map_err(|error| object_error(location, error).0)?;
         let too_large = || ObjectError::TooLarge { location: location.clone(), limit_bytes };
         let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
         if length.is_some_and(|length| length > limit_bytes) {
@@ -147,6 +148,7 @@ impl S3Objects {
         media_type: &str,
         over: &ObjectState,
     ) -> Result<ObjectState, ObjectError> {
+        let content = Bytes::from(content);
         let written = self.put(location, content.clone(), media_type, over).await;
         let (error, verdict) = match written {
             Ok(state) => return Ok(state),
@@ -171,7 +173,7 @@ impl S3Objects {
     async fn put(
         &self,
         location: &S3Location,
-        content: Vec<u8>,
+        content: Bytes,
         media_type: &str,
         over: &ObjectState,
     ) -> Result<ObjectState, (ObjectError, Verdict)> {
@@ -194,27 +196,26 @@ impl S3Objects {
             .config_override(patience)
             .send()
             .await;
-        match answer {
-            Ok(answer) => Ok(ObjectState::of(answer.e_tag())),
-            Err(error) => {
-                let verdict = Verdict::of(&error);
-                Err((object_error(location, error), verdict))
-            }
-        }
+        let answer = answer.map_err(|error| object_error(location, error))?;
+        Ok(ObjectState::of(answer.e_tag()))
     }
 }
 
-fn object_error<E>(location: &S3Location, error: SdkError<E, HttpResponse>) -> ObjectError
+fn object_error<E>(
+    location: &S3Location,
+    error: SdkError<E, HttpResponse>,
+) -> (ObjectError, Verdict)
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let location = location.clone();
-    match Verdict::of(&error) {
+    let (location, verdict) = (location.clone(), Verdict::of(&error));
+    let error = match verdict {
         Verdict::NotFound => ObjectError::NotFound { location },
         Verdict::Changed => ObjectError::Changed { location },
         Verdict::Refused => ObjectError::Refused { location, source: error.into() },
         Verdict::NotImplemented | Verdict::Unavailable => {
             ObjectError::Unavailable { location, source: error.into() }
         }
-    }
+    };
+    (error, verdict)
 }
