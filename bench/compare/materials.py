@@ -4,7 +4,6 @@ import re
 import subprocess
 from pathlib import Path
 
-from compare import weights
 from compare.systems import BASELINE, LOOKS, OURS, ROOT, Pair
 
 _SENTENCES = (
@@ -42,8 +41,9 @@ def full_pair(folder: Path, duolip: Path, env: dict) -> tuple[Pair, dict[str, fl
     folder.mkdir()
     graphs = {look: folder / f"{look}.onnx" for look in LOOKS}
     models = {look: folder / look for look in LOOKS}
-    for seed, look in enumerate(LOOKS, start=1):
-        weights.write(graphs[look], seed)
+    for look in LOOKS:
+        write = [duolip, "bench", "random-network", "--look", look, "--output", graphs[look]]
+        subprocess.run(write, check=True, env=env, cwd=folder)
         licence = ["--look", look, "--licence", "none: random weights"]
         command = [duolip, "import-model", graphs[look], *licence, "--output", models[look]]
         said = subprocess.run(

@@ -54,7 +54,7 @@ class Size:
 CROWD_SECONDS, START_SECONDS = 10, 10
 
 SIZES = {
-    # Under 40 minutes on two cores.
+    # 22 minutes on two quiet cores.
     "full": Size(
         renders=(
             Case("full", 2, 20, rounds=5),

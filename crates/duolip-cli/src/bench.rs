@@ -20,6 +20,8 @@ pub(crate) enum Bench {
     Sessions(Box<sessions::SessionsArgs>),
     /// Whole renders by a warm engine: one model, both, more chunks, several jobs at once
     Renders(Box<renders::RendersArgs>),
+    /// Write the published network with random weights, to measure other programs with
+    RandomNetwork(random::NetworkArgs),
 }
 
 impl Bench {
@@ -28,6 +30,7 @@ impl Bench {
             Self::Lipsync(args) => &mut args.config,
             Self::Sessions(args) => &mut args.config,
             Self::Renders(args) => &mut args.config,
+            Self::RandomNetwork(_) => return Ok(self),
         };
         *config = config.clone().checked()?;
         Ok(self)
@@ -41,6 +44,7 @@ pub(crate) fn bench(bench: Bench) -> ExitCode {
         Bench::Lipsync(args) => lipsync::measure(&args),
         Bench::Sessions(args) => sessions::measure(&args),
         Bench::Renders(args) => renders::measure(&args),
+        Bench::RandomNetwork(args) => args.write(),
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,6 +64,18 @@ fn wave(count: usize, height: f32, middle: f32) -> Vec<f32> {
 fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
     (values[values.len() / 2], values[0], values[values.len() - 1])
+}
+
+/// When jobs that begin together end: mean, median and the slowest twentieth.
+fn ends(mut seconds: Vec<f64>) -> String {
+    seconds.sort_by(f64::total_cmp);
+    let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
+    let at = |share: f64| seconds[((seconds.len() - 1) as f64 * share).round() as usize];
+    let (p50, p95) = (at(0.5), at(0.95));
+    let times = p95 / mean;
+    format!(
+        "a job ends after: mean {mean:.2} s, p50 {p50:.2} s, p95 {p95:.2} s ({times:.2} times the mean)"
+    )
 }
 
 /// What the machine calls its processor.

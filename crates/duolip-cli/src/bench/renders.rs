@@ -19,7 +19,7 @@ use duolip_service::engine::Engine;
 use tokio::runtime::Runtime;
 
 use super::random::RandomWeights;
-use super::{processor, spread};
+use super::{ends, processor, spread};
 use crate::say;
 
 /// What to measure.
@@ -157,15 +157,10 @@ fn at_once(
         rates.push(frames as f64 / begin.elapsed().as_secs_f64());
         waits.extend(ended.iter().map(|(_, ended)| ended.as_secs_f64()));
     }
-    waits.sort_by(f64::total_cmp);
-    let at = |share: f64| waits[((waits.len() - 1) as f64 * share).round() as usize];
-    let mean = waits.iter().sum::<f64>() / waits.len() as f64;
     let (rate, least, most) = spread(rates);
     say(format_args!(
-        "{jobs:>2} jobs at once: {rate:.1} frames/s ({least:.1} to {most:.1}); a job ends after: mean \
-         {mean:.2} s, p50 {:.2} s, p95 {:.2} s",
-        at(0.5),
-        at(0.95)
+        "{jobs:>2} jobs at once: {rate:.1} frames/s ({least:.1} to {most:.1}); {}",
+        ends(waits)
     ));
     Ok(format!("figure frames_per_second {jobs}_at_once {rate:.1} {least:.1} {most:.1}"))
 }

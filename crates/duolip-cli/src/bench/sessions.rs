@@ -14,7 +14,7 @@ use duolip_service::config::Config;
 use duolip_service::models::SessionPair;
 
 use super::random::RandomWeights;
-use super::{processor, spread, wave};
+use super::{ends, processor, spread, wave};
 use crate::say;
 
 /// Batches that a chunk has under way.
@@ -80,7 +80,7 @@ fn short_jobs(model: &dyn LipSync, args: &SessionsArgs) -> anyhow::Result<String
         let alone = begin.elapsed();
         let begin = Instant::now();
         let models = vec![model; jobs];
-        let ends = std::thread::scope(|scope| {
+        let ended = std::thread::scope(|scope| {
             let running: Vec<_> = models
                 .into_iter()
                 .map(|model| scope.spawn(move || job(model, short).map(|()| begin.elapsed())))
@@ -93,20 +93,14 @@ fn short_jobs(model: &dyn LipSync, args: &SessionsArgs) -> anyhow::Result<String
         in_turn.push(mouths / alone.as_secs_f64());
         at_once.push(mouths / company.as_secs_f64());
         ratios.push(alone.as_secs_f64() / company.as_secs_f64());
-        waits.extend(ends.iter().map(Duration::as_secs_f64));
+        waits.extend(ended.iter().map(Duration::as_secs_f64));
     }
     row(&format!("{jobs} jobs of {short}, in turn"), &in_turn);
     row(&format!("{jobs} jobs of {short}, at once"), &at_once);
-    waits.sort_by(f64::total_cmp);
-    let mean = waits.iter().sum::<f64>() / waits.len() as f64;
-    let at = |share: f64| waits[((waits.len() - 1) as f64 * share).round() as usize];
     let (ratio, least, most) = spread(ratios);
     Ok(format!(
-        "at once, a job ends after: mean {mean:.2} s, p50 {:.2} s, p95 {:.2} s ({:.2} times the \
-         mean)\nratio throughput short_jobs_at_once {ratio:.3} {least:.3} {most:.3}",
-        at(0.5),
-        at(0.95),
-        at(0.95) / mean
+        "at once, {}\nratio throughput short_jobs_at_once {ratio:.3} {least:.3} {most:.3}",
+        ends(waits)
     ))
 }
 
