@@ -10,6 +10,7 @@ mod builder;
 mod compile;
 mod fold;
 mod layer;
+mod mouth_layers;
 mod network;
 mod onnx;
 mod plain;
@@ -18,6 +19,7 @@ mod topology;
 
 pub use builder::Precision;
 pub use compile::{MultiplyAdds, PaintedError, SplitGraphs};
+pub use mouth_layers::{MouthLayers, OtherGraph};
 pub use network::{Network, Widths};
 pub use onnx::OnnxGraph;
 pub use recognise::{RecognitionError, ShapePattern};

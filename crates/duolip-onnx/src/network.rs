@@ -200,6 +200,9 @@ enum RunError {
     /// ONNX Runtime failed.
     #[error(transparent)]
     Runtime(#[from] ort::Error),
+    /// There was no memory for a batch.
+    #[error(transparent)]
+    Memory(#[from] duolip_winograd::OutOfMemory),
     /// A graph's output has another shape than was asked for.
     #[error("the graph's output has shape {actual:?}; wanted is {expected:?}")]
     WrongOutput { expected: [usize; 4], actual: Vec<usize> },
@@ -210,6 +213,9 @@ impl RunError {
     fn classified(self, look: Look, batch_size: usize) -> LipSyncError {
         let source: Box<dyn Error + Send + Sync> = match self {
             Self::Runtime(error) if is_out_of_memory(error.message()) => {
+                return LipSyncError::OutOfMemory { look, batch_size, source: Box::new(error) };
+            }
+            Self::Memory(error) => {
                 return LipSyncError::OutOfMemory { look, batch_size, source: Box::new(error) };
             }
             Self::Runtime(error) => Box::new(error),

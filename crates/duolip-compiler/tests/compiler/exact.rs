@@ -5,7 +5,9 @@ use duolip_pipeline::compose::Paste;
 use duolip_pipeline::face::FaceBox;
 
 use crate::runtime::{Array, Loaded};
-use crate::scene::{mel_windows, narrow, one_face, paint_compiled, paint_plain, part, rectangle};
+use crate::scene::{
+    mel_windows, narrow, one_face, paint_chain, paint_compiled, paint_plain, part, rectangle,
+};
 
 /// Compiled and plain graphs add the same products in another order.
 const TOLERANCE: f32 = 1e-5;
@@ -23,6 +25,10 @@ fn assert_exact(network: &Network, count: usize, rectangles: &[FaceBox]) {
         let mouths = paint_compiled(network, painted, Precision::F32, &mel, &face);
         let difference = mouths.difference(&part(&whole, painted));
         assert!(difference <= TOLERANCE, "{painted:?}: {difference}");
+        let graphs = network.compile(painted, Precision::F32).unwrap();
+        let chain = paint_chain(graphs, &mel, &face, 1, count);
+        let difference = chain.difference(&part(&whole, painted));
+        assert!(difference <= TOLERANCE, "{painted:?}, as a chain: {difference}");
     }
 }
 
@@ -108,6 +114,16 @@ fn a_mouth_is_the_same_to_the_bit_in_whatever_batch_and_with_however_many_thread
             let first = first.get_or_insert_with(|| all.clone());
             assert!(*first == all, "batches of {batch} on {threads} threads");
         }
+    }
+    let (mel, face) = (mel_windows(8), one_face(96));
+    let chain = |threads, batch| {
+        let painted = Paste::Feathered.painted_pixels(96);
+        let graphs = network.compile(painted, Precision::F32).unwrap();
+        paint_chain(graphs, &mel, &face, threads, batch)
+    };
+    let together = chain(1, 8);
+    for (threads, batch) in [(1, 1), (1, 3), (2, 8), (3, 5)] {
+        assert!(chain(threads, batch) == together, "batches of {batch} on {threads} threads");
     }
 }
 

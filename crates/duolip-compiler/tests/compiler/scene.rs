@@ -1,7 +1,10 @@
 //! Networks, inputs and rectangles that several tests share.
 
-use duolip_compiler::{Network, Precision, SplitGraphs, Widths};
+use std::num::NonZeroUsize;
+
+use duolip_compiler::{MouthLayers, Network, Precision, SplitGraphs, Widths};
 use duolip_pipeline::face::FaceBox;
+use duolip_winograd::MouthGenerator;
 
 use crate::runtime::{Array, Loaded};
 
@@ -61,6 +64,34 @@ pub(crate) fn paint_split(graphs: SplitGraphs, mel: &Array, face: &Array) -> Arr
     let (name, mouths) = outputs.remove(0);
     assert_eq!(name, "mouths");
     mouths
+}
+
+/// What the mouth generator paints as a chain of layers, on `threads`, `batch` mouths at a time.
+pub(crate) fn paint_chain(
+    graphs: SplitGraphs,
+    mel: &Array,
+    face: &Array,
+    threads: usize,
+    batch: usize,
+) -> Array {
+    let features = Loaded::new(&graphs.face_encoder.into_bytes(), 2).run(&[("face", face)]);
+    let layers = MouthLayers::read(&graphs.mouth_generator.into_bytes()).unwrap();
+    let by_name = |name: &String| features.iter().find(|(found, _)| found == name).unwrap();
+    let planes: Vec<&[f32]> =
+        layers.inputs[1..].iter().map(|(name, _)| &by_name(name).1.values[..]).collect();
+    let mut shape: Vec<usize> = layers.mouths.1.iter().map(|axis| axis.unwrap_or(0)).collect();
+    shape[0] = mel.shape[0];
+    let mouth: usize = shape[1..].iter().product();
+    let window = layers.window;
+    let threads = NonZeroUsize::new(threads).unwrap();
+    let mut generator = MouthGenerator::new(window, layers.into_layers(), threads).unwrap();
+    let features = generator.features(&planes);
+    let mut values = vec![f32::NAN; shape[0] * mouth];
+    let windows = mel.values.chunks(batch * window.iter().product::<usize>());
+    for (windows, mouths) in windows.zip(values.chunks_mut(batch * mouth)) {
+        generator.paint(&features, windows, mouths).unwrap();
+    }
+    Array { shape, values }
 }
 
 /// What `network`, compiled, paints.

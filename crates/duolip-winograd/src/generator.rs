@@ -1,0 +1,296 @@
+//! The chain of layers from mel windows to mouths.
+
+use std::collections::TryReserveError;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+
+use pulp::Arch;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+use crate::layer::{Kind, Layer, Plus, Ready};
+use crate::map::{self, Shape};
+use crate::memory::Aligned;
+use crate::store::End;
+use crate::winograd::{self, Scratch};
+use crate::{direct, sigmoid};
+
+/// Layers one after the other, from mel windows to mouths.
+#[derive(Debug)]
+pub struct MouthGenerator {
+    arch: Arch,
+    layers: Vec<Ready>,
+    stages: Vec<Stage>,
+    /// `None` where one thread does it all.
+    pool: Option<ThreadPool>,
+    /// One for each thread.
+    memories: Vec<Memory>,
+}
+
+/// Layers that are gone through together for a few mouths at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stage {
+    layers: Range<usize>,
+    mouths: usize,
+}
+
+/// What one thread works in.
+#[derive(Debug, Default)]
+struct Memory {
+    /// What a stage begins with and what it gives, for all mouths.
+    whole: [Aligned; 2],
+    /// What passes between layers within a stage.
+    between: [Aligned; 2],
+    scratch: Scratch,
+}
+
+/// The features of one face, laid out as the layers that add them want them.
+#[derive(Debug, Clone)]
+pub struct Features(Vec<Vec<f32>>);
+
+/// There was no memory for as many mouths at once.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("no memory for {mouths} mouths at once")]
+pub struct OutOfMemory {
+    /// How many were to be painted.
+    pub mouths: usize,
+    source: TryReserveError,
+}
+
+/// Whether this processor has vector instructions that are used here; without them other programs
+/// are faster.
+#[must_use]
+pub fn is_vectorised() -> bool {
+    !matches!(Arch::new(), Arch::Scalar)
+}
+
+impl MouthGenerator {
+    /// The generator that takes mel windows of the shape `window`, `[channels, rows, columns]`, through
+    /// `layers` on `threads`, the caller's among them. A sigmoid follows the last layer.
+    ///
+    /// # Errors
+    /// Threads cannot be started.
+    ///
+    /// # Panics
+    /// Weights have other lengths than their layer and the one before it ask for.
+    pub fn new(
+        window: [usize; 3],
+        layers: impl IntoIterator<Item = Layer>,
+        threads: NonZeroUsize,
+    ) -> Result<Self, ThreadPoolBuildError> {
+        let [channels, height, width] = window;
+        let mut shape = Shape { height, width, channels, used: channels };
+        let mut ready = Vec::new();
+        for layer in layers {
+            let layer = Ready::new(&layer, shape);
+            shape = layer.output;
+            ready.push(layer);
+        }
+        let pool = (threads.get() > 1)
+            .then(|| ThreadPoolBuilder::new().num_threads(threads.get()).build())
+            .transpose()?;
+        let memories = (0..threads.get()).map(|_| Memory::default()).collect();
+        Ok(Self { arch: Arch::new(), stages: stages(&ready), layers: ready, pool, memories })
+    }
+
+    /// The features of one face: `planes` in their order, each `[channels, rows, columns]`.
+    ///
+    /// # Panics
+    /// There are fewer, or they have other lengths than the layers that add them.
+    #[must_use]
+    pub fn features(&self, planes: &[&[f32]]) -> Features {
+        let mut features = vec![Vec::new(); planes.len()];
+        for layer in &self.layers {
+            if let Plus::Feature(at) = layer.plus {
+                let mut map = vec![0.0; layer.output.len()];
+                interleave(layer.output, planes[at], &mut map);
+                features[at] = map;
+            }
+        }
+        Features(features)
+    }
+
+    /// Paints a mouth for each of `windows`, `[N, channels, rows, columns]`, into `mouths`,
+    /// `[N, channels, rows, columns]` of 0..=1. No mouth depends on those beside it.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`]; nothing is painted then.
+    pub fn paint(
+        &mut self,
+        features: &Features,
+        windows: &[f32],
+        mouths: &mut [f32],
+    ) -> Result<(), OutOfMemory> {
+        let (Some(first), Some(last)) = (self.layers.first(), self.layers.last()) else {
+            return Ok(());
+        };
+        let (window, mouth) = (first.input.values(), last.output.values());
+        let count = windows.len() / window;
+        let share = count.div_ceil(self.memories.len()).max(1);
+        let threads = count.div_ceil(share);
+        for memory in &mut self.memories[..threads] {
+            memory
+                .reserve(&self.layers, &self.stages, share)
+                .map_err(|source| OutOfMemory { mouths: count, source })?;
+        }
+        let work = Work { arch: self.arch, layers: &self.layers, stages: &self.stages, features };
+        let parts = windows.chunks(share * window).zip(mouths.chunks_mut(share * mouth));
+        let parts = self.memories.iter_mut().zip(parts);
+        match &self.pool {
+            Some(pool) if threads > 1 => {
+                let parts: Vec<_> = parts.collect();
+                pool.install(|| {
+                    parts.into_par_iter().for_each(|(memory, (windows, mouths))| {
+                        work.run(memory, windows, mouths);
+                    });
+                });
+            }
+            _ => parts.for_each(|(memory, (windows, mouths))| work.run(memory, windows, mouths)),
+        }
+        Ok(())
+    }
+}
+
+impl MouthGenerator {
+    /// Gives back the memory that the batches so far have taken.
+    pub fn shrink(&mut self) {
+        self.memories.iter_mut().for_each(|memory| *memory = Memory::default());
+    }
+}
+
+/// As many mouths at a time as make a layer's maps as large as its weights: then neither is read more
+/// often than the other, and maps stay in the cache from one layer to the next where weights do.
+fn stages(layers: &[Ready]) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for (at, layer) in layers.iter().enumerate() {
+        let maps = (layer.input.len() + layer.output.len()) * size_of::<f32>();
+        let mouths = layer.weight_bytes().div_ceil(maps).next_power_of_two();
+        match stages.last_mut() {
+            Some(stage) if stage.mouths == mouths => stage.layers.end = at + 1,
+            _ => stages.push(Stage { layers: at..at + 1, mouths }),
+        }
+    }
+    stages
+}
+
+impl Memory {
+    /// Makes room for `count` mouths.
+    fn reserve(
+        &mut self,
+        layers: &[Ready],
+        stages: &[Stage],
+        count: usize,
+    ) -> Result<(), TryReserveError> {
+        for (at, stage) in stages.iter().enumerate() {
+            let layers = &layers[stage.layers.clone()];
+            let mouths = stage.mouths.min(count);
+            for layer in layers {
+                self.scratch.reserve(layer, mouths)?;
+                for between in &mut self.between {
+                    between.reserve(mouths * layer.output.len())?;
+                }
+            }
+            if let (Some(first), Some(last)) = (layers.first(), layers.last()) {
+                // They change places from stage to stage.
+                self.whole[at % 2].reserve(count * first.input.len())?;
+                self.whole[1 - at % 2].reserve(count * last.output.len())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What all threads do, each for its own mouths.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    arch: Arch,
+    layers: &'a [Ready],
+    stages: &'a [Stage],
+    features: &'a Features,
+}
+
+impl Work<'_> {
+    fn run(self, memory: &mut Memory, windows: &[f32], mouths: &mut [f32]) {
+        let (input, output) = (self.layers[0].input, self.layers[self.layers.len() - 1].output);
+        let count = windows.len() / input.values();
+        let Memory { whole: [from, to], between, scratch } = memory;
+        let maps = from.get_mut(count * input.len()).chunks_exact_mut(input.len());
+        for (window, map) in windows.chunks_exact(input.values()).zip(maps) {
+            interleave(input, window, map);
+        }
+        let (mut from, mut to) = (from, to);
+        for stage in self.stages {
+            let layers = &self.layers[stage.layers.clone()];
+            let (first, last) = (layers[0].input.len(), layers[layers.len() - 1].output.len());
+            let parts = from.get(count * first).chunks(stage.mouths * first);
+            let results = to.get_mut(count * last).chunks_mut(stage.mouths * last);
+            for (part, result) in parts.zip(results) {
+                self.through(layers, part, result, between, scratch);
+            }
+            std::mem::swap(&mut from, &mut to);
+        }
+        let maps = from.get(count * output.len()).chunks_exact(output.len());
+        for (map, mouth) in maps.zip(mouths.chunks_exact_mut(output.values())) {
+            self.arch.dispatch(sigmoid::Apply { shape: output, map, planes: mouth });
+        }
+    }
+
+    /// A few mouths through the layers of a stage.
+    fn through(
+        self,
+        layers: &[Ready],
+        part: &[f32],
+        result: &mut [f32],
+        between: &mut [Aligned; 2],
+        scratch: &mut Scratch,
+    ) {
+        let mouths = part.len() / layers[0].input.len();
+        let [read, write] = between;
+        let (mut read, mut write) = (read, write);
+        for (at, layer) in layers.iter().enumerate() {
+            let given = if at == 0 { part } else { read.get(mouths * layer.input.len()) };
+            if at + 1 == layers.len() {
+                self.apply(layer, given, result, scratch);
+            } else {
+                let taken = write.get_mut(mouths * layer.output.len());
+                self.apply(layer, given, taken, scratch);
+            }
+            std::mem::swap(&mut read, &mut write);
+        }
+    }
+
+    fn apply(self, layer: &Ready, input: &[f32], output: &mut [f32], scratch: &mut Scratch) {
+        for map in output.chunks_exact_mut(layer.output.len()) {
+            layer.output.clear_border(map);
+        }
+        let plus = match &layer.plus {
+            Plus::Bias(bias) => map::Plus::Bias(bias),
+            Plus::Feature(at) => map::Plus::Feature(&self.features.0[*at]),
+        };
+        let end = End { plus, relu: layer.relu };
+        match &layer.kind {
+            Kind::Direct(layer) => {
+                self.arch.dispatch(direct::Apply { layer, end, input, output });
+            }
+            Kind::Winograd(layer) => {
+                self.arch.dispatch(winograd::Apply { layer, end, input, output, scratch });
+            }
+        }
+    }
+}
+
+/// Fills `map` with `planes`, `[channels, rows, columns]`.
+fn interleave(shape: Shape, planes: &[f32], map: &mut [f32]) {
+    map.fill(0.0);
+    let size = shape.height * shape.width;
+    for (channel, plane) in planes.chunks_exact(size).enumerate() {
+        for (y, line) in plane.chunks_exact(shape.width).enumerate() {
+            for (x, &value) in line.iter().enumerate() {
+                map[shape.at(y + 1, x + 1) + channel] = value;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

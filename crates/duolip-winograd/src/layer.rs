@@ -1,0 +1,194 @@
+//! Layers as a caller describes them, and as they are run.
+
+use crate::direct::{Direct, Kernel};
+use crate::lanes::{PANEL, Panels};
+use crate::map::Shape;
+use crate::winograd::Winograd;
+
+/// A layer: sums over its input, something added to them, and negative values cut off or not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// How the sums are made.
+    pub sums: Sums,
+    /// What is added to them.
+    pub plus: Plus,
+    /// Whether negative results become 0.
+    pub relu: bool,
+}
+
+/// How a layer's sums are made. Weights are laid out as in ONNX.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sums {
+    /// A convolution.
+    Convolution {
+        /// `[outputs, inputs, rows, columns]`.
+        weight: Vec<f32>,
+        /// Rows and columns of the kernel.
+        kernel: [usize; 2],
+        /// Places from one to the next, down and right.
+        stride: [usize; 2],
+        /// Zeros before and after, of rows and of columns: 0 or 1.
+        pads: [[usize; 2]; 2],
+    },
+    /// Four convolutions whose results take turns in both directions: even rows and columns, even
+    /// rows and odd columns, odd and even, odd and odd.
+    Doubling {
+        /// `[outputs, inputs, 1 or 2, 1 or 2]`; an odd row or column has kernels of 2, of which the
+        /// second reaches one place further.
+        weights: [Vec<f32>; 4],
+        /// Which rows and columns of the result are kept: the first and how many.
+        kept: [[usize; 2]; 2],
+    },
+    /// All values of the input at once, each place of the result by weights of its own.
+    Product {
+        /// `[inputs * rows * columns, outputs * rows * columns]`, of input and result.
+        weight: Vec<f32>,
+        /// Rows and columns of the result.
+        size: [usize; 2],
+    },
+}
+
+/// What is added to a layer's sums.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Plus {
+    /// A number for each output; none stands for zeros.
+    Bias(Vec<f32>),
+    /// The feature of this number, a map of the result's shape.
+    Feature(usize),
+}
+
+/// A layer ready to run.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) kind: Kind,
+    pub(crate) input: Shape,
+    pub(crate) output: Shape,
+    /// A bias is filled up to whole panels.
+    pub(crate) plus: Plus,
+    pub(crate) relu: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Direct(Direct),
+    Winograd(Winograd),
+}
+
+/// The most bytes that transformed weights of a layer may take, four times as many as it has: beyond,
+/// memory is worth more than the products that they save.
+const MOST_TRANSFORMED_BYTES: usize = 24 << 20;
+
+impl Ready {
+    pub(crate) fn new(layer: &Layer, input: Shape) -> Self {
+        let (kind, output) = match &layer.sums {
+            Sums::Convolution { weight, kernel, stride, pads } => {
+                convolution(weight, *kernel, *stride, *pads, input)
+            }
+            Sums::Doubling { weights, kept } => doubling(weights, *kept, input),
+            Sums::Product { weight, size } => product(weight, *size, input),
+        };
+        let mut plus = layer.plus.clone();
+        if let Plus::Bias(bias) = &mut plus {
+            bias.resize(output.channels, 0.0);
+        }
+        Self { kind, input, output, plus, relu: layer.relu }
+    }
+
+    pub(crate) fn weight_bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Direct(direct) => direct.weight_bytes(),
+            Kind::Winograd(winograd) => winograd.weight_bytes(),
+        }
+    }
+}
+
+fn convolution(
+    weight: &[f32],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    pads: [[usize; 2]; 2],
+    input: Shape,
+) -> (Kind, Shape) {
+    let size = |axis: usize, size: usize| {
+        (size + pads[axis][0] + pads[axis][1] - kernel[axis]) / stride[axis] + 1
+    };
+    let [rows, columns] = kernel;
+    let outputs = weight.len() / (input.used * rows * columns);
+    let output = Shape::of_layer(size(0, input.height), size(1, input.width), outputs);
+    let starts = pads.map(|[before, _]| before);
+    if kernel == [3, 3]
+        && stride == [1, 1]
+        && input.channels >= PANEL
+        && 36 * input.channels * output.channels * size_of::<f32>() <= MOST_TRANSFORMED_BYTES
+    {
+        return (Kind::Winograd(Winograd::new(input, output, starts, weight)), output);
+    }
+    let places = (0..output.height).flat_map(|y| {
+        (0..output.width).map(move |x| {
+            let from = [y * stride[0] + 1 - starts[0], x * stride[1] + 1 - starts[1]];
+            [input.at(from[0], from[1]), output.at(y + 1, x + 1)]
+        })
+    });
+    let kernel = dense(weight, kernel, input, output, places.collect());
+    (Kind::Direct(Direct { input, output, kernels: vec![kernel] }), output)
+}
+
+/// The kernel with `weight`, `[outputs, inputs, rows, columns]`.
+fn dense(
+    weight: &[f32],
+    [rows, columns]: [usize; 2],
+    input: Shape,
+    output: Shape,
+    places: Vec<[usize; 2]>,
+) -> Kernel {
+    let taps = rows * columns;
+    let weights = Panels::new(taps * input.used, output.used, |k, o| {
+        weight[(o * input.used + k % input.used) * taps + k / input.used]
+    });
+    Kernel { lines: lines(rows, columns, input), weights, places }
+}
+
+/// Where what a kernel covers lies one after the other, from its first value on.
+fn lines(rows: usize, columns: usize, input: Shape) -> Vec<usize> {
+    let together = input.channels == input.used;
+    (0..rows)
+        .flat_map(|row| {
+            let columns = if together { 1 } else { columns };
+            (0..columns).map(move |column| row * input.row() + column * input.channels)
+        })
+        .collect()
+}
+
+fn doubling(weights: &[Vec<f32>; 4], kept: [[usize; 2]; 2], input: Shape) -> (Kind, Shape) {
+    let [[top, height], [left, width]] = kept;
+    let output = Shape::of_layer(height, width, weights[0].len() / input.used);
+    let kernels = weights.iter().enumerate().map(|(phase, weight)| {
+        let odd = [phase / 2, phase % 2];
+        let mut places = Vec::new();
+        for y in (0..height).filter(|y| (y + top) % 2 == odd[0]) {
+            for x in (0..width).filter(|x| (x + left) % 2 == odd[1]) {
+                let from = input.at(((y + top) >> 1) + 1, ((x + left) >> 1) + 1);
+                places.push([from, output.at(y + 1, x + 1)]);
+            }
+        }
+        dense(weight, odd.map(|odd| odd + 1), input, output, places)
+    });
+    (Kind::Direct(Direct { input, output, kernels: kernels.collect() }), output)
+}
+
+fn product(weight: &[f32], size: [usize; 2], input: Shape) -> (Kind, Shape) {
+    let [height, width] = size;
+    let taps = input.height * input.width;
+    let columns = weight.len() / (input.used * taps);
+    let output = Shape::of_layer(height, width, columns / (height * width));
+    let kernels = (0..height * width).map(|place| {
+        let weights = Panels::new(taps * input.used, output.used, |k, o| {
+            let row = k % input.used * taps + k / input.used;
+            weight[row * columns + o * height * width + place]
+        });
+        let to = output.at(place / width + 1, place % width + 1);
+        let places = vec![[input.at(1, 1), to]];
+        Kernel { lines: lines(input.height, input.width, input), weights, places }
+    });
+    (Kind::Direct(Direct { input, output, kernels: kernels.collect() }), output)
+}
