@@ -1,12 +1,26 @@
 //! Bytes that are no ONNX file, or were one.
 
-use duolip_compiler::{Network, RecognitionError, Widths};
+use std::num::NonZeroUsize;
+
+use duolip_compiler::{MouthLayers, Network, Precision, RecognitionError, SplitGraphs, Widths};
+use duolip_winograd::MouthGenerator;
+
+use crate::scene::rectangle;
 
 /// A complete graph, as small as the layers can be.
 fn small() -> Vec<u8> {
+    smallest().plain_graph().into_bytes()
+}
+
+fn smallest() -> Network {
     let widths =
         Widths { face: vec![1; 6], audio: [1; 5], decoder: vec![1; 7], output: 1, bottom: 3 };
-    Network::random(&widths, 3).plain_graph().into_bytes()
+    Network::random(&widths, 3)
+}
+
+/// Its split graphs, which paint a small part.
+fn small_split(precision: Precision) -> SplitGraphs {
+    smallest().compile(rectangle(60..72, 40..60), precision).unwrap()
 }
 
 #[test]
@@ -67,4 +81,62 @@ fn a_file_that_is_no_protobuf_is_refused() {
         error,
         "not a Wav2Lip graph: it does not have two inputs and one output; its inputs are none"
     );
+}
+
+#[test]
+fn what_is_no_mouth_generator_of_the_compilers_is_left_to_onnx_runtime() {
+    let split = small_split(Precision::F32);
+    let half = small_split(Precision::F16);
+    for (bytes, reason) in [
+        (split.face_encoder.into_bytes(), "it has not one output"),
+        (half.mouth_generator.into_bytes(), "feature_0 is not f32"),
+        (small(), "its output is not its last layer's sigmoid"),
+        (b"<!DOCTYPE html>".to_vec(), "failed to decode Protobuf message"),
+    ] {
+        let error = MouthLayers::read(&bytes).unwrap_err().to_string();
+        assert!(
+            error.starts_with("not a mouth generator as the compiler writes it: ")
+                && error.contains(reason),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_mouth_generator_cut_off_anywhere_is_refused() {
+    let whole = small_split(Precision::F32).mouth_generator.into_bytes();
+    assert!(MouthLayers::read(&whole).is_ok());
+    for length in 0..whole.len() {
+        assert!(MouthLayers::read(&whole[..length]).is_err(), "{length} bytes");
+    }
+}
+
+/// Whatever is taken can be run.
+#[test]
+fn a_flipped_bit_gives_an_error_or_layers_that_fit() {
+    let mut bytes = small_split(Precision::F32).mouth_generator.into_bytes();
+    let (mut good, mut bad) = (0, 0);
+    for at in (0..bytes.len()).step_by(7) {
+        bytes[at] ^= 1 << (at % 8);
+        if let Ok(layers) = MouthLayers::read(&bytes) {
+            let features: Vec<Vec<f32>> = layers.inputs[1..]
+                .iter()
+                .map(|(_, shape)| vec![0.5; shape.iter().map(|axis| axis.unwrap_or(1)).product()])
+                .collect();
+            let features: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
+            let count = |shape: &[usize]| shape.iter().product::<usize>();
+            let mouth: Vec<usize> = layers.mouths.1.iter().flatten().copied().collect();
+            let window = layers.window;
+            let mut generator =
+                MouthGenerator::new(window, layers.into_layers(), NonZeroUsize::MIN).unwrap();
+            let features = generator.features(&features);
+            let mut mouths = vec![f32::NAN; count(&mouth)];
+            generator.paint(&features, &vec![0.5; count(&window)], &mut mouths).unwrap();
+            good += 1;
+        } else {
+            bad += 1;
+        }
+        bytes[at] ^= 1 << (at % 8);
+    }
+    assert!(good > 100 && bad > 100, "{good} taken, {bad} refused");
 }
