@@ -1,4 +1,5 @@
-//! `duolip bench lipsync`: the whole network against the split graphs of an import.
+//! `duolip bench lipsync`: the whole network against the split graphs of an import, and against our
+//! own code for the CPU.
 //!
 //! Same weights, same inputs, same threads, one after the other in turns, so that whatever else the
 //! machine does falls on all of them alike.
@@ -8,19 +9,22 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use duolip_compiler::{Network, Precision, Widths};
+use duolip_compiler::{MouthLayers, Network, Precision, Widths};
 use duolip_onnx::OnnxRuntime;
-use duolip_onnx::graph::{Given, Graph, GraphError, Taken};
+use duolip_onnx::graph::{Given, Graph, Taken};
 use duolip_pipeline::compose::Paste;
 use duolip_pipeline::mel::{BANDS, WINDOW_STEPS};
 use duolip_service::config::Config;
 use duolip_service::import;
+use duolip_winograd::{Features, MouthGenerator};
 
 use super::{processor, spread, wave};
 use crate::say;
 
 /// Channels of the face input.
 const FACE_CHANNELS: usize = 6;
+/// Channels of a mouth.
+const MOUTH_CHANNELS: usize = 3;
 
 /// What to measure.
 #[derive(Args)]
@@ -35,25 +39,41 @@ pub(crate) struct LipsyncArgs {
     pub(crate) config: Config,
 }
 
-/// A graph, what goes into it, and how long its runs took.
+/// What paints, and how long its runs took.
 struct Contender {
     name: &'static str,
+    /// As convolutions define them.
     multiply_adds: u64,
-    graph: Graph,
-    /// What it takes beside the mel windows.
-    others: Vec<Taken>,
+    painter: Painter,
     /// Seconds.
     times: Vec<f64>,
 }
 
+enum Painter {
+    /// ONNX Runtime, with what the graph takes beside the mel windows.
+    Graph(Box<Graph>, Vec<Taken>),
+    /// As a session paints on the CPU, with a face's features and room for a batch of mouths.
+    Chain(Box<MouthGenerator>, Features, Vec<f32>),
+}
+
 impl Contender {
-    fn run(&mut self, mel: Given<'_>) -> Result<Vec<Taken>, GraphError> {
-        let inputs: Vec<_> =
-            std::iter::once(mel).chain(self.others.iter().map(Taken::given)).collect();
+    fn new(name: &'static str, multiply_adds: u64, painter: Painter) -> Self {
+        Self { name, multiply_adds, painter, times: Vec::new() }
+    }
+
+    fn run(&mut self, mel: Given<'_>) -> anyhow::Result<()> {
         let begin = Instant::now();
-        let mouths = self.graph.run(&inputs)?;
+        match &mut self.painter {
+            Painter::Graph(graph, others) => {
+                let others = others.iter().map(Taken::given);
+                graph.run(&std::iter::once(mel).chain(others).collect::<Vec<_>>())?;
+            }
+            Painter::Chain(generator, features, mouths) => {
+                generator.paint(features, mel.values, mouths)?;
+            }
+        }
         self.times.push(begin.elapsed().as_secs_f64());
-        Ok(mouths)
+        Ok(())
     }
 }
 
@@ -143,23 +163,32 @@ fn contenders(
     let load = |name, graph: duolip_compiler::OnnxGraph| {
         Graph::from_bytes(name, &graph.into_bytes(), threads, runtime)
     };
-    let mut contenders = vec![Contender {
-        name: "whole network",
-        multiply_adds: network.multiply_adds(),
-        graph: load("whole network", network.plain_graph())?,
-        others: vec![faces],
-        times: Vec::new(),
-    }];
-    for (name, paste) in [("lower half", Paste::Parity), ("feathered rectangle", Paste::Feathered)]
-    {
-        let graphs = network.compile(paste.painted_pixels(size), Precision::F32)?;
-        contenders.push(Contender {
-            name,
-            multiply_adds: graphs.work.mouth_generator,
-            others: load("face encoder", graphs.face_encoder)?.run(&[face.given()])?,
-            graph: load(name, graphs.mouth_generator)?,
-            times: Vec::new(),
-        });
+    let whole = load("whole network", network.plain_graph())?;
+    let whole = Painter::Graph(Box::new(whole), vec![faces]);
+    let mut contenders = vec![Contender::new("whole network", network.multiply_adds(), whole)];
+    for (name, chain_name, paste) in [
+        ("lower half", "lower half, ours", Paste::Parity),
+        ("feathered rectangle", "feathered, ours", Paste::Feathered),
+    ] {
+        let painted = paste.painted_pixels(size);
+        let graphs = network.compile(painted, Precision::F32)?;
+        let work = graphs.work.mouth_generator;
+        let features = load("face encoder", graphs.face_encoder)?.run(&[face.given()])?;
+        let generator = graphs.mouth_generator.into_bytes();
+        let layers = MouthLayers::read(&generator)?;
+        let feature = |(name, _): &(String, _)| {
+            let found = features.iter().find(|feature| feature.name == *name);
+            found.map_or(&[][..], |feature| &feature.values)
+        };
+        let planes: Vec<&[f32]> = layers.inputs.iter().skip(1).map(feature).collect();
+        let chain = MouthGenerator::new(layers.window, layers.into_layers(), threads)?;
+        let mouths = vec![0.0; batch * MOUTH_CHANNELS * painted.height() * painted.width()];
+        let chain_features = chain.features(&planes);
+        let chain = Painter::Chain(Box::new(chain), chain_features, mouths);
+        let graph = Graph::from_bytes(name, &generator, threads, runtime)?;
+        let graph = Painter::Graph(Box::new(graph), features);
+        contenders.push(Contender::new(name, work, graph));
+        contenders.push(Contender::new(chain_name, work, chain));
     }
     Ok(contenders)
 }
