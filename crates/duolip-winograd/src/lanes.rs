@@ -27,9 +27,7 @@ impl Panels {
     /// The matrix whose value for input `k` and output `o` is `at(k, o)`.
     pub(crate) fn new(depth: usize, outputs: usize, at: impl Fn(usize, usize) -> f32) -> Self {
         let count = outputs.div_ceil(PANEL);
-        let mut values = Aligned::default();
-        // Weights are as large as the file they come from was.
-        let _ = values.reserve(count * depth * PANEL);
+        let mut values = Aligned::zeros(count * depth * PANEL);
         let panels = values.get_mut(count * depth * PANEL).chunks_exact_mut(PANEL);
         for (row, values) in panels.enumerate() {
             let (panel, k) = (row / depth, row % depth);

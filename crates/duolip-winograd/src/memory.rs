@@ -12,6 +12,11 @@ const SLACK: usize = LINE / size_of::<f32>();
 pub(crate) struct Aligned(Vec<f32>);
 
 impl Aligned {
+    /// `count` zeros.
+    pub(crate) fn zeros(count: usize) -> Self {
+        Self(vec![0.0; count + SLACK])
+    }
+
     /// Makes room for `count` values; those that were there are lost where there was none.
     pub(crate) fn reserve(&mut self, count: usize) -> Result<(), TryReserveError> {
         let wanted = count + SLACK;
