@@ -3,6 +3,7 @@
 //! For checking what an import wrote and for measuring it; rendering goes through
 //! [`crate::session`]. Knows nothing of lip-sync.
 
+use std::error::Error;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -282,6 +283,14 @@ pub enum GraphError {
         graph: String,
         /// What ONNX Runtime said.
         source: ort::Error,
+    },
+    /// It could not be run without ONNX Runtime.
+    #[error("{graph} could not be run as a chain of layers")]
+    Chain {
+        /// Its file.
+        graph: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
     },
 }
 

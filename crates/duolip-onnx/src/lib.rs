@@ -2,11 +2,13 @@
 //!
 //! library found and loaded ([`library`]) → model opened and checked ([`model`]) → session started
 //! and warmed up on the execution provider ([`provider`]) → mouths painted on the session's own
-//! thread ([`session`]). Beside it, any graph on the CPU ([`graph`]).
+//! thread ([`session`]). On the CPU they are painted without ONNX Runtime where
+//! that is possible ([`chain`]). Beside it, any graph on the CPU ([`graph`]).
 //!
 //! Nothing outside this crate names `ort`. It knows nothing of speech, video, HTTP or the
 //! environment: paths, threads, batch size, limits and provider are handed in.
 
+pub mod chain;
 mod device;
 mod features;
 pub mod graph;
@@ -22,6 +24,7 @@ mod start;
 mod tensors;
 mod waiting;
 
+pub use chain::{Chain, ChainError};
 pub use features::{FaceTooLarge, FeatureUse};
 pub use graph::{Graph, GraphError, GraphSettings};
 pub use interface::{Element, Port};

@@ -13,6 +13,7 @@ use duolip_pipeline::face::{FaceBox, FaceCrop};
 use duolip_pipeline::lipsync::{LipSyncError, Look};
 use duolip_pipeline::mel::WINDOW_VALUES;
 
+use crate::chain::{ChainError, OutOfMemory};
 use crate::device::Device;
 use crate::features::FeatureCounters;
 use crate::library::OnnxRuntime;
@@ -200,9 +201,12 @@ enum RunError {
     /// ONNX Runtime failed.
     #[error(transparent)]
     Runtime(#[from] ort::Error),
+    /// The chain of layers failed.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
     /// There was no memory for a batch.
     #[error(transparent)]
-    Memory(#[from] duolip_winograd::OutOfMemory),
+    Memory(#[from] OutOfMemory),
     /// A graph's output has another shape than was asked for.
     #[error("the graph's output has shape {actual:?}; wanted is {expected:?}")]
     WrongOutput { expected: [usize; 4], actual: Vec<usize> },
@@ -219,7 +223,7 @@ impl RunError {
                 return LipSyncError::OutOfMemory { look, batch_size, source: Box::new(error) };
             }
             Self::Runtime(error) => Box::new(error),
-            other @ Self::WrongOutput { .. } => Box::new(other),
+            other @ (Self::Chain(_) | Self::WrongOutput { .. }) => Box::new(other),
         };
         LipSyncError::Inference { look, source }
     }

@@ -9,22 +9,20 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use duolip_compiler::{MouthLayers, Network, Precision, Widths};
+use duolip_compiler::{Network, Precision, Widths};
 use duolip_onnx::OnnxRuntime;
+use duolip_onnx::chain::{Chain, Features};
 use duolip_onnx::graph::{Given, Graph, Taken};
 use duolip_pipeline::compose::Paste;
 use duolip_pipeline::mel::{BANDS, WINDOW_STEPS};
 use duolip_service::config::Config;
 use duolip_service::import;
-use duolip_winograd::{Features, MouthGenerator};
 
 use super::{processor, spread, wave};
 use crate::say;
 
 /// Channels of the face input.
 const FACE_CHANNELS: usize = 6;
-/// Channels of a mouth.
-const MOUTH_CHANNELS: usize = 3;
 
 /// What to measure.
 #[derive(Args)]
@@ -52,8 +50,8 @@ struct Contender {
 enum Painter {
     /// ONNX Runtime, with what the graph takes beside the mel windows.
     Graph(Box<Graph>, Vec<Taken>),
-    /// As a session paints on the CPU, with a face's features and room for a batch of mouths.
-    Chain(Box<MouthGenerator>, Features, Vec<f32>),
+    /// As a session paints on the CPU, with a face's features.
+    Chain(Box<Chain>, Features),
 }
 
 impl Contender {
@@ -68,8 +66,8 @@ impl Contender {
                 let others = others.iter().map(Taken::given);
                 graph.run(&std::iter::once(mel).chain(others).collect::<Vec<_>>())?;
             }
-            Painter::Chain(generator, features, mouths) => {
-                generator.paint(features, mel.values, mouths)?;
+            Painter::Chain(chain, features) => {
+                chain.paint(features, mel.values)?;
             }
         }
         self.times.push(begin.elapsed().as_secs_f64());
@@ -167,28 +165,29 @@ fn contenders(
     let whole = Painter::Graph(Box::new(whole), vec![faces]);
     let mut contenders = vec![Contender::new("whole network", network.multiply_adds(), whole)];
     for (name, chain_name, paste) in [
-        ("lower half", "lower half, ours", Paste::Parity),
-        ("feathered rectangle", "feathered, ours", Paste::Feathered),
+        ("lower half", "lower half chain", Paste::Parity),
+        ("feathered rectangle", "feathered chain", Paste::Feathered),
     ] {
-        let painted = paste.painted_pixels(size);
-        let graphs = network.compile(painted, Precision::F32)?;
+        let graphs = network.compile(paste.painted_pixels(size), Precision::F32)?;
         let work = graphs.work.mouth_generator;
         let features = load("face encoder", graphs.face_encoder)?.run(&[face.given()])?;
         let generator = graphs.mouth_generator.into_bytes();
-        let layers = MouthLayers::read(&generator)?;
-        let feature = |(name, _): &(String, _)| {
-            let found = features.iter().find(|feature| feature.name == *name);
-            found.map_or(&[][..], |feature| &feature.values)
+        let chain = match Chain::from_bytes(&generator, threads) {
+            Ok(chain) => {
+                let named = |name: &str| {
+                    let feature = features.iter().find(|feature| feature.name == name);
+                    feature.map(|feature| &feature.values[..])
+                };
+                let features = chain.features(named)?;
+                Some(Painter::Chain(Box::new(chain), features))
+            }
+            // A session would have ONNX Runtime run it as well.
+            Err(reason) if reason.is_for_onnx_runtime() => None,
+            Err(error) => return Err(error.into()),
         };
-        let planes: Vec<&[f32]> = layers.inputs.iter().skip(1).map(feature).collect();
-        let chain = MouthGenerator::new(layers.window, layers.into_layers(), threads)?;
-        let mouths = vec![0.0; batch * MOUTH_CHANNELS * painted.height() * painted.width()];
-        let chain_features = chain.features(&planes);
-        let chain = Painter::Chain(Box::new(chain), chain_features, mouths);
         let graph = Graph::from_bytes(name, &generator, threads, runtime)?;
-        let graph = Painter::Graph(Box::new(graph), features);
-        contenders.push(Contender::new(name, work, graph));
-        contenders.push(Contender::new(chain_name, work, chain));
+        contenders.push(Contender::new(name, work, Painter::Graph(Box::new(graph), features)));
+        contenders.extend(chain.map(|chain| Contender::new(chain_name, work, chain)));
     }
     Ok(contenders)
 }

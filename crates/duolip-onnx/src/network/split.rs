@@ -1,12 +1,13 @@
 //! Split graphs: the features of a face computed once and kept, and for every batch only what its mel
 //! windows need.
 //!
-//! ONNX Runtime runs the face encoder. On the CPU the mouth generator is duolip-winograd's, where it
-//! can be; else ONNX Runtime's too ([`bound`]).
+//! ONNX Runtime runs the face encoder. On the CPU the mouth generator is a [`Chain`], where it can be;
+//! else ONNX Runtime's too ([`bound`]).
 
 mod bound;
-mod chain;
 
+use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 
 use duolip_pipeline::face::{FaceBox, FaceCrop};
@@ -15,15 +16,15 @@ use ort::session::Session;
 use ort::value::{DynValue, Tensor};
 
 use super::{RunError, check_shape};
+use crate::chain::{self, Chain};
 use crate::device::{Device, load};
 use crate::features::{FeatureCache, FeatureCounters};
 use crate::interface::{Ports, SplitInterface};
 use crate::library::OnnxRuntime;
 use crate::model::SplitFiles;
 use crate::session::{SessionError, SessionSettings};
-use crate::tensors::{FACE_CHANNELS, face_planes};
+use crate::tensors::{FACE_CHANNELS, append_mouths, face_planes};
 use bound::BoundGenerator;
-use chain::ChainGenerator;
 
 /// Loaded split graphs and what they have been given.
 #[derive(Debug)]
@@ -40,14 +41,14 @@ pub(super) struct SplitNetwork {
 #[derive(Debug)]
 enum Generator {
     Bound(Box<BoundGenerator>),
-    Chain(ChainGenerator),
+    Chain(Box<Chain>),
 }
 
 /// The features of one face, as its generator takes them.
 #[derive(Debug)]
 enum Features {
     Bound(Vec<DynValue>),
-    Chain(duolip_winograd::Features),
+    Chain(chain::Features),
 }
 
 impl SplitNetwork {
@@ -62,12 +63,12 @@ impl SplitNetwork {
         let encoder = load(&files.face_encoder, device, settings.intra_threads, runtime)?;
         let encoded = Ports::of(&encoder);
         let chain = match device {
-            Device::Cpu => ChainGenerator::load(&files.mouth_generator, settings.intra_threads),
+            Device::Cpu => chain(&files.mouth_generator, settings.intra_threads),
             Device::Cuda => None,
         };
-        let (interface, generator) = if let Some((generated, chain)) = chain {
-            let interface = SplitInterface::recognise(files, &encoded, &generated, painted)?;
-            (interface, Generator::Chain(chain))
+        let (interface, generator) = if let Some(chain) = chain {
+            let interface = SplitInterface::recognise(files, &encoded, chain.ports(), painted)?;
+            (interface, Generator::Chain(Box::new(chain)))
         } else {
             let file = &files.mouth_generator;
             let session = load(file, device, settings.intra_threads, runtime)?;
@@ -129,25 +130,35 @@ impl SplitNetwork {
             let encoded = self.encode(face)?;
             let features = match &self.generator {
                 Generator::Bound(_) => Features::Bound(encoded),
-                Generator::Chain(chain) => {
-                    Features::Chain(chain.features(&self.interface, &encoded)?)
-                }
+                Generator::Chain(chain) => Features::Chain(self.chained(chain, &encoded)?),
             };
             self.features.keep(Arc::clone(face), features);
             self.counters.keep(self.features.bytes());
         }
-        let Some(kept) = self.features.get(face) else { return Ok(()) };
-        match (&mut self.generator, &kept.features) {
-            (Generator::Bound(bound), Features::Bound(features)) => {
-                bound.show(&self.interface, &kept.face, features)?;
+        let kept = self.features.get(face).map(|kept| (&kept.face, &kept.features));
+        match (&mut self.generator, kept) {
+            (Generator::Bound(bound), Some((kept, Features::Bound(features)))) => {
+                bound.show(&self.interface, kept, features)?;
                 bound.paint(&self.interface, face, windows, count, bgr)
             }
-            (Generator::Chain(chain), Features::Chain(features)) => {
-                chain.paint(features, self.interface.painted, face, windows, bgr)
+            (Generator::Chain(chain), Some((_, Features::Chain(features)))) => {
+                append_mouths(chain.paint(features, windows)?, face, self.interface.painted, bgr);
+                Ok(())
             }
-            // Features are made by the generator that takes them.
-            _ => Ok(()),
+            _ => unreachable!("features were kept just now, for the generator that takes them"),
         }
+    }
+
+    /// What the face encoder gave, as `chain` takes it.
+    fn chained(&self, chain: &Chain, encoded: &[DynValue]) -> Result<chain::Features, RunError> {
+        let features = self.interface.features.iter().zip(encoded).map(|(feature, value)| {
+            Ok((feature.name.as_str(), value.try_extract_tensor::<f32>()?.1))
+        });
+        let features = features.collect::<Result<Vec<_>, ort::Error>>()?;
+        let named = |name: &str| {
+            features.iter().find(|(found, _)| *found == name).map(|&(_, planes)| planes)
+        };
+        Ok(chain.features(named)?)
     }
 
     /// Computes the features of `face`; they stay in the device's memory.
@@ -173,5 +184,20 @@ impl SplitNetwork {
         self.counters.count_run();
         tracing::debug!(bytes = self.interface.feature_bytes(), "features of a face computed");
         Ok(features)
+    }
+}
+
+/// The mouth generator in `file` as a chain, unless ONNX Runtime is to run it.
+fn chain(file: &Path, threads: NonZeroUsize) -> Option<Chain> {
+    match Chain::from_file(file, threads) {
+        Ok(chain) => Some(chain),
+        Err(reason) if reason.is_for_onnx_runtime() => {
+            tracing::debug!(file = %file.display(), %reason, "run by ONNX Runtime");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(file = %file.display(), %error, "run by ONNX Runtime, more slowly");
+            None
+        }
     }
 }

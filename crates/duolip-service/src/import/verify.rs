@@ -1,14 +1,13 @@
 //! The network as it was, and the imported one, run on the same random inputs.
 
+use std::error::Error;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use duolip_compiler::MouthLayers;
 use duolip_onnx::graph::{Given, Graph, GraphError, GraphSettings, Save, Taken};
-use duolip_onnx::{OnnxRuntime, Port};
+use duolip_onnx::{Chain, OnnxRuntime, Port};
 use duolip_pipeline::face::FaceBox;
 use duolip_pipeline::mel::{BANDS, WINDOW_STEPS};
-use duolip_winograd::MouthGenerator;
 
 /// Mouths that are compared, where the source does not fix their number.
 const MOUTHS: usize = 3;
@@ -55,7 +54,7 @@ impl Reference {
     }
 
     /// The largest difference of the split graphs' mouths, inside `painted`: of ONNX Runtime's, and of
-    /// duolip-winograd's where it takes the graph.
+    /// those that sessions paint without it.
     pub(super) fn difference(
         &self,
         [face_encoder, mouth_generator]: &[PathBuf; 2],
@@ -72,26 +71,34 @@ impl Reference {
         let mouths = mouths.into_iter().next().map(|taken| taken.values).unwrap_or_default();
         let expected = self.painted_values(painted);
         let difference = largest_difference(&expected, &mouths);
-        let chain = self.chain(mouth_generator, &features, expected.len());
-        Ok(chain
-            .map_or(difference, |mouths| difference.max(largest_difference(&expected, &mouths))))
+        match self.chain(mouth_generator, &features)? {
+            Some(mouths) => Ok(difference.max(largest_difference(&expected, &mouths))),
+            None => Ok(difference),
+        }
     }
 
-    /// What duolip-winograd paints with the graph in `mouth_generator`, if it takes it: `count`
-    /// values.
-    fn chain(&self, mouth_generator: &Path, features: &[Taken], count: usize) -> Option<Vec<f32>> {
-        let layers = MouthLayers::read(&std::fs::read(mouth_generator).ok()?).ok()?;
-        let feature = |(name, _): &(String, _)| {
-            features.iter().find(|taken| taken.name == *name).map(|taken| &taken.values[..])
+    /// What sessions on the CPU paint with the graph in `mouth_generator`, where they do so without
+    /// ONNX Runtime.
+    fn chain(
+        &self,
+        mouth_generator: &Path,
+        features: &[Taken],
+    ) -> Result<Option<Vec<f32>>, GraphError> {
+        let failed = |source: Box<dyn Error + Send + Sync>| GraphError::Chain {
+            graph: mouth_generator.display().to_string(),
+            source,
         };
-        let planes = layers.inputs.iter().skip(1).map(feature).collect::<Option<Vec<_>>>()?;
-        let threads = settings().threads;
-        let mut generator =
-            MouthGenerator::new(layers.window, layers.into_layers(), threads).ok()?;
-        let features = generator.features(&planes);
-        let mut mouths = vec![f32::NAN; count];
-        generator.paint(&features, &self.mel, &mut mouths).ok()?;
-        Some(mouths)
+        let mut chain = match Chain::from_file(mouth_generator, settings().threads) {
+            Ok(chain) => chain,
+            Err(reason) if reason.is_for_onnx_runtime() => return Ok(None),
+            Err(error) => return Err(failed(error.into())),
+        };
+        let named = |name: &str| {
+            features.iter().find(|taken| taken.name == name).map(|taken| &taken.values[..])
+        };
+        let features = chain.features(named).map_err(|error| failed(error.into()))?;
+        let mouths = chain.paint(&features, &self.mel).map_err(|error| failed(error.into()))?;
+        Ok(Some(mouths.to_vec()))
     }
 
     /// The reference's values in `painted`, in the order of the split graphs' mouths.
