@@ -66,7 +66,8 @@ pub fn is_vectorised() -> bool {
 
 impl MouthGenerator {
     /// The generator that takes mel windows of the shape `window`, `[channels, rows, columns]`, through
-    /// `layers` on `threads`, the caller's among them. A sigmoid follows the last layer.
+    /// `layers` on `threads`: the caller's if it is one, else as many beside it. A sigmoid follows the
+    /// last layer.
     ///
     /// # Errors
     /// Threads cannot be started.
@@ -82,7 +83,7 @@ impl MouthGenerator {
         let mut shape = Shape { height, width, channels, used: channels };
         let mut ready = Vec::new();
         for layer in layers {
-            let layer = Ready::new(&layer, shape);
+            let layer = Ready::new(layer, shape);
             shape = layer.output;
             ready.push(layer);
         }
@@ -115,6 +116,9 @@ impl MouthGenerator {
     ///
     /// # Errors
     /// [`OutOfMemory`]; nothing is painted then.
+    ///
+    /// # Panics
+    /// There is not room for just as many mouths as there are windows.
     pub fn paint(
         &mut self,
         features: &Features,
@@ -126,6 +130,7 @@ impl MouthGenerator {
         };
         let (window, mouth) = (first.input.values(), last.output.values());
         let count = windows.len() / window;
+        assert_eq!(mouths.len(), count * mouth, "room for {count} mouths");
         let share = count.div_ceil(self.memories.len()).max(1);
         let threads = count.div_ceil(share);
         for memory in &mut self.memories[..threads] {
@@ -149,9 +154,7 @@ impl MouthGenerator {
         }
         Ok(())
     }
-}
 
-impl MouthGenerator {
     /// Gives back the memory that the batches so far have taken.
     pub fn shrink(&mut self) {
         self.memories.iter_mut().for_each(|memory| *memory = Memory::default());
@@ -184,10 +187,11 @@ impl Memory {
         for (at, stage) in stages.iter().enumerate() {
             let layers = &layers[stage.layers.clone()];
             let mouths = stage.mouths.min(count);
-            for layer in layers {
+            for (at, layer) in layers.iter().enumerate() {
                 self.scratch.reserve(layer, mouths)?;
-                for between in &mut self.between {
-                    between.reserve(mouths * layer.output.len())?;
+                // As they take turns in [`Work::through`]; the last writes to `whole`.
+                if at + 1 < layers.len() {
+                    self.between[1 - at % 2].reserve(mouths * layer.output.len())?;
                 }
             }
             if let (Some(first), Some(last)) = (layers.first(), layers.last()) {

@@ -3,7 +3,7 @@
 use crate::direct::{Direct, Kernel};
 use crate::lanes::{PANEL, Panels};
 use crate::map::Shape;
-use crate::winograd::Winograd;
+use crate::winograd::{PLACES, Winograd};
 
 /// A layer: sums over its input, something added to them, and negative values cut off or not.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,19 +79,19 @@ pub(crate) enum Kind {
 const MOST_TRANSFORMED_BYTES: usize = 24 << 20;
 
 impl Ready {
-    pub(crate) fn new(layer: &Layer, input: Shape) -> Self {
-        let (kind, output) = match &layer.sums {
+    pub(crate) fn new(layer: Layer, input: Shape) -> Self {
+        let Layer { sums, mut plus, relu } = layer;
+        let (kind, output) = match &sums {
             Sums::Convolution { weight, kernel, stride, pads } => {
                 convolution(weight, *kernel, *stride, *pads, input)
             }
             Sums::Doubling { weights, kept } => doubling(weights, *kept, input),
             Sums::Product { weight, size } => product(weight, *size, input),
         };
-        let mut plus = layer.plus.clone();
         if let Plus::Bias(bias) = &mut plus {
             bias.resize(output.channels, 0.0);
         }
-        Self { kind, input, output, plus, relu: layer.relu }
+        Self { kind, input, output, plus, relu }
     }
 
     pub(crate) fn weight_bytes(&self) -> usize {
@@ -119,7 +119,7 @@ fn convolution(
     if kernel == [3, 3]
         && stride == [1, 1]
         && input.channels >= PANEL
-        && 36 * input.channels * output.channels * size_of::<f32>() <= MOST_TRANSFORMED_BYTES
+        && PLACES * input.channels * output.channels * size_of::<f32>() <= MOST_TRANSFORMED_BYTES
     {
         return (Kind::Winograd(Winograd::new(input, output, starts, weight)), output);
     }

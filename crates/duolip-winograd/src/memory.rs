@@ -47,3 +47,19 @@ impl Aligned {
         self.0.as_ptr().align_offset(LINE).min(SLACK)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_cannot_be_had_is_refused_and_less_of_it_is_given_afterwards() {
+        let mut aligned = Aligned::default();
+        assert!(aligned.reserve(usize::MAX / 8).is_err());
+        for count in [1, 1000, 10] {
+            aligned.reserve(count).unwrap();
+            let values = aligned.get_mut(count);
+            assert!((values.len(), values.as_ptr().align_offset(LINE)) == (count, 0));
+        }
+    }
+}

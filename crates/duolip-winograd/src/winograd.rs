@@ -22,7 +22,7 @@ const RESULTS: usize = 4;
 /// Rows and columns of inputs in a tile.
 const INPUTS: usize = 6;
 /// Places of a transformed tile.
-const PLACES: usize = INPUTS * INPUTS;
+pub(crate) const PLACES: usize = INPUTS * INPUTS;
 
 /// How many bytes of transformed tiles are worked on at a time: what a core's own cache holds.
 const BLOCK_BYTES: usize = 768 << 10;
