@@ -26,17 +26,29 @@ pub(crate) struct Panels {
 impl Panels {
     /// The matrix whose value for input `k` and output `o` is `at(k, o)`.
     pub(crate) fn new(depth: usize, outputs: usize, at: impl Fn(usize, usize) -> f32) -> Self {
+        let [panels] = Self::several(depth, outputs, |k, o| [at(k, o)]);
+        panels
+    }
+
+    /// `N` matrices of one shape, whose values are found together.
+    pub(crate) fn several<const N: usize>(
+        depth: usize,
+        outputs: usize,
+        at: impl Fn(usize, usize) -> [f32; N],
+    ) -> [Self; N] {
         let count = outputs.div_ceil(PANEL);
-        let mut values = Aligned::zeros(count * depth * PANEL);
-        let panels = values.get_mut(count * depth * PANEL).chunks_exact_mut(PANEL);
-        for (row, values) in panels.enumerate() {
-            let (panel, k) = (row / depth, row % depth);
-            for (lane, value) in values.iter_mut().enumerate() {
-                let output = panel * PANEL + lane;
-                *value = if output < outputs { at(k, output) } else { 0.0 };
+        let length = count * depth * PANEL;
+        let mut all: [Aligned; N] = std::array::from_fn(|_| Aligned::zeros(length));
+        let mut values: [&mut [f32]; N] = all.each_mut().map(|values| values.get_mut(length));
+        for output in 0..outputs {
+            let start = output / PANEL * depth * PANEL + output % PANEL;
+            for k in 0..depth {
+                for (values, value) in values.iter_mut().zip(at(k, output)) {
+                    values[start + k * PANEL] = value;
+                }
             }
         }
-        Self { depth, count, values }
+        all.map(|values| Self { depth, count, values })
     }
 
     pub(crate) fn bytes(&self) -> usize {

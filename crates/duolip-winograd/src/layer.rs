@@ -71,7 +71,7 @@ pub(crate) struct Ready {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Direct(Direct),
-    Winograd(Winograd),
+    Winograd(Box<Winograd>),
 }
 
 /// The most bytes that transformed weights of a layer may take, four times as many as it has: beyond,
@@ -121,7 +121,7 @@ fn convolution(
         && input.channels >= PANEL
         && PLACES * input.channels * output.channels * size_of::<f32>() <= MOST_TRANSFORMED_BYTES
     {
-        return (Kind::Winograd(Winograd::new(input, output, starts, weight)), output);
+        return (Kind::Winograd(Box::new(Winograd::new(input, output, starts, weight))), output);
     }
     let places = (0..output.height).flat_map(|y| {
         (0..output.width).map(move |x| {

@@ -35,7 +35,7 @@ pub(crate) struct Winograd {
     /// Zeros read above and left of the input.
     pub(crate) pads: [usize; 2],
     /// For each place of a transformed tile, `[channels, outputs]`.
-    pub(crate) weights: Vec<Panels>,
+    pub(crate) weights: [Panels; PLACES],
 }
 
 /// Memory that layers share.
@@ -52,12 +52,11 @@ pub(crate) struct Scratch {
 impl Winograd {
     /// The convolution with `weight`, `[outputs, channels, 3, 3]`.
     pub(crate) fn new(input: Shape, output: Shape, pads: [usize; 2], weight: &[f32]) -> Self {
-        let transformed: Vec<[f32; PLACES]> =
-            weight.as_chunks::<9>().0.iter().map(kernel).collect();
-        let weights = (0..PLACES).map(|place| {
-            Panels::new(input.used, output.used, |k, o| transformed[o * input.used + k][place])
+        let kernels = weight.as_chunks::<9>().0;
+        let weights = Panels::several(input.used, output.used, |channel, output| {
+            kernel(&kernels[output * input.used + channel])
         });
-        Self { input, output, pads, weights: weights.collect() }
+        Self { input, output, pads, weights }
     }
 
     pub(crate) fn weight_bytes(&self) -> usize {
@@ -105,12 +104,13 @@ fn kernel(taps: &[f32; 9]) -> [f32; PLACES] {
         [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
         [0.0, 0.0, 1.0],
     ];
+    let [one, other, third] = [0, 3, 6].map(|row| {
+        let taps = [taps[row], taps[row + 1], taps[row + 2]].map(f64::from);
+        G.map(|right| right[0] * taps[0] + right[1] * taps[1] + right[2] * taps[2])
+    });
     std::array::from_fn(|place| {
-        let (down, right) = (G[place / INPUTS], G[place % INPUTS]);
-        let sum = |row: usize| -> f64 {
-            (0..3).map(|column| right[column] * f64::from(taps[row * 3 + column])).sum()
-        };
-        (0..3).map(|row| down[row] * sum(row)).sum::<f64>() as f32
+        let (down, column) = (G[place / INPUTS], place % INPUTS);
+        (down[0] * one[column] + down[1] * other[column] + down[2] * third[column]) as f32
     })
 }
 
