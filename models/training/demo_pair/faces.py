@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from demo_pair.avatar import GALLERY, REST, Avatar
-from demo_pair.dataset import Speech
 from demo_pair.identity import trained_person
 from demo_pair.mouth_track import CLOSE, OPEN, TUCK, WIDE
 from demo_pair.paste import INPUT_SIZE, MASKED_FROM, face_crop, ideal_crop
@@ -40,6 +39,15 @@ _SHAPES = np.array(
         [0.14, 0.15, 0.0, 0.80, 0.00, 1.0],
     ]
 )
+
+
+def _spoken(work):
+    """Every mouth of the speech that there is, (frames, 6)."""
+    mouths = []
+    for path in sorted(work.glob("speech-training*.npz")):
+        with np.load(path) as stored:
+            mouths.append(stored["mouths"])
+    return np.concatenate(mouths)
 
 
 def sample_mouths(spoken, count, random):
@@ -117,7 +125,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     began = time.monotonic()
-    spoken = Speech.load(arguments.work).mouths.numpy()
+    spoken = _spoken(arguments.work)
     random = np.random.default_rng(arguments.seed)
     sets = {
         "gallery": (_of_gallery, list(GALLERY), arguments.gallery_mouths),

@@ -15,7 +15,7 @@ from torch import nn
 class Widths:
     """Channels of each part, in the order the data flows through it."""
 
-    face: tuple[int, ...] = (8, 12, 20, 32, 48, 88)
+    face: tuple[int, ...] = (16, 24, 32, 40, 48, 88)
     audio: tuple[int, ...] = (24, 48, 128, 224, 96)
     decoder: tuple[int, ...] = (88, 88, 88, 64, 40, 24, 16)
     output: int = 12

@@ -13,6 +13,9 @@ from demo_pair.paste import INPUT_SIZE, MASKED_FROM, feather_mask
 # The lips of people framed in any of the ways of `faces`.
 LIP_ROWS, LIP_COLUMNS = slice(54, 84), slice(22, 74)
 _SHAPE_PIXELS = 4
+_TONE_PIXELS = 8
+# Of structural similarity: those of `sharpness` for brightness of 0..1.
+_C1, _C2 = 0.01**2, 0.03**2
 
 
 @cache
@@ -51,6 +54,37 @@ def shape_error(painted, truth):
     return avg_pool2d(difference, _SHAPE_PIXELS).abs().mean()
 
 
+@cache
+def _shown(device):
+    """How much of each block of the lower half the feather mask shows."""
+    mask = torch.from_numpy(feather_mask(INPUT_SIZE, INPUT_SIZE))[None, None]
+    return avg_pool2d(mask[:, :, MASKED_FROM:], _TONE_PIXELS).to(device)
+
+
+def tone_error(painted, truth):
+    """L1 of blocks of 8 x 8 pixels of all that is shown: is the skin of the right colour?"""
+    painted = painted[:, :, MASKED_FROM - INPUT_SIZE :]
+    difference = avg_pool2d(painted - _rows(truth, painted), _TONE_PIXELS)
+    return (difference.abs() * _shown(painted.device)).mean()
+
+
+def structure_error(painted, truth):
+    """1 - structural similarity of the brightness of the lips (5 taps)."""
+    grey = torch.cat([painted[:, :, -48:], truth[:, :, -48:]], dim=1)
+    grey = grey[:, :, :, LIP_COLUMNS].unflatten(1, (2, 3)).mean(dim=2)
+    grey = grey[:, :, LIP_ROWS.start - MASKED_FROM : LIP_ROWS.stop - MASKED_FROM]
+    one, other = grey[:, :1], grey[:, 1:]
+    kernel = _SIMILAR.to(grey.device)
+    mean_one, mean_other, square_one, square_other, product = (
+        conv2d(image, kernel) for image in (one, other, one * one, other * other, one * other)
+    )
+    means = mean_one * mean_other
+    alike = (2 * means + _C1) * (2 * (product - means) + _C2)
+    squares = mean_one**2 + mean_other**2
+    alike = alike / ((squares + _C1) * (square_one + square_other - squares + _C2))
+    return 1 - alike.mean()
+
+
 def lip_error(painted, truth):
     """Mean absolute error over the lips, for reports; whole pictures."""
     area = (slice(None), slice(None), LIP_ROWS, LIP_COLUMNS)
@@ -73,6 +107,7 @@ def _gauss(sigma):
 
 
 _BLUR = _gauss(1.0)
+_SIMILAR = _gauss(0.75)[:1]
 
 
 def sharpened(picture, amount):

@@ -39,12 +39,16 @@ from demo_pair.picture_losses import (
     picture_error,
     shape_error,
     sharpened,
+    structure_error,
+    tone_error,
 )
 from demo_pair.plan import Plan
 from demo_pair.train_painter import Average, painter_parameters, painter_state
 
 BATCH = 16
 LEARNING_RATE = 8e-4
+STRUCTURE_WEIGHT = 0.1
+TONE_WEIGHT = 1.0
 EDGE_WEIGHT = 1.0  # of GAN
 SHAPE_WEIGHT = 4.0  # of NOGAN
 SHARPENING = 0.15  # of the pictures that GAN is shown: what painting loses of their edges
@@ -208,6 +212,8 @@ class Training:
 
     def _error(self, painted, truth, face):
         error = picture_error(painted, truth)
+        error = error + STRUCTURE_WEIGHT * structure_error(painted, truth)
+        error = error + TONE_WEIGHT * tone_error(painted, truth)
         if not self.adversary:
             return error + SHAPE_WEIGHT * shape_error(painted, truth)
         lower = painted[:, :, -48:]
@@ -235,6 +241,7 @@ class Training:
 
 def train(work, look, encoder, painter, plan, seed):
     torch.manual_seed(seed)
+    torch.backends.cudnn.benchmark = True
     network = joined(encoder, painter).to(plan.device)
     training = Training(look, network, plan)
     training.resume(work / f"{look}-state.pt")
