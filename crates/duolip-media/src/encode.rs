@@ -1,14 +1,16 @@
 //! Starts encoders: one x264 process for each segment, one AAC process for the whole speech.
 //!
-//! What makes segments joinable without re-encoding is decided here: identical settings, no frame
-//! that refers outside its segment, one time base.
+//! What makes segments joinable without re-encoding is decided here: identical settings, and no
+//! frame that refers outside its segment. A segment is H.264 as a byte stream, one picture behind
+//! the other; when they are shown, the muxer says.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use duolip_child::ChildError;
 use duolip_pipeline::CancellationToken;
-use duolip_pipeline::encode::{EncodeError, SegmentSettings, SegmentWriter, VideoEncoder};
+use duolip_pipeline::encode::{EncodeError, Segment, SegmentSettings, SegmentWriter, VideoEncoder};
 use duolip_pipeline::picture::YuvFrame;
 use duolip_pipeline::speech::Speech;
 use duolip_pipeline::units::FrameRate;
@@ -16,9 +18,7 @@ use duolip_pipeline::units::FrameRate;
 use crate::program::{AS_SAID, Ffmpeg, file_url};
 use crate::segment::{FfmpegSegment, SegmentError};
 use crate::speech_track;
-
-/// The time base of a segment has at least this many ticks a second.
-const LEAST_TICKS: u32 = 10_000;
+use crate::splice::{MOST_MOTION, Splicer, Stills, Strip, slice_for_each_row};
 
 /// The keyframe interval, in seconds. A player seeks to any frame, and decodes from the keyframe
 /// before it; of a still picture that is cheap, and a keyframe is most of what its file holds.
@@ -32,12 +32,8 @@ const STILL: &str = "still";
 /// stays what it is (`qcomp=1`): where it follows the mouth, the still picture is coded again and
 /// again, and shimmers. Colours are kept finer than brightness: a block of skin that is a step off
 /// stays so, and shows where the painted pixels end.
-const STILL_OPTIONS: [&str; 4] = [
-    "-preset",
-    "superfast",
-    "-x264-params",
-    "subme=0:weightp=0:aq-mode=0:qcomp=1:chroma-qp-offset=-6",
-];
+const STILL_PRESET: &str = "superfast";
+const STILL_PARAMETERS: &str = "subme=0:weightp=0:aq-mode=0:qcomp=1:chroma-qp-offset=-6";
 
 /// BT.709, limited range: what the pipeline's frames hold.
 const COLOURS: [&str; 8] = [
@@ -69,51 +65,84 @@ impl Default for X264Settings {
 }
 
 impl X264Settings {
-    /// ffmpeg's options for the preset.
-    fn options(&self) -> Vec<&str> {
+    /// x264's own preset, and parameters beside it.
+    fn preset_and_parameters(&self) -> (&str, &str) {
         match self.preset.as_str() {
-            STILL => STILL_OPTIONS.to_vec(),
-            preset => vec!["-preset", preset],
+            STILL => (STILL_PRESET, STILL_PARAMETERS),
+            preset => (preset, ""),
         }
     }
 }
 
-/// Encodes segments as H.264 and the speech as AAC-LC, both in MP4.
+/// Encodes segments as H.264, and the speech as AAC-LC in MP4.
 #[derive(Debug, Clone, Default)]
 pub struct FfmpegEncoder {
     ffmpeg: Ffmpeg,
     x264: X264Settings,
+    stills: Arc<Stills>,
 }
 
 impl FfmpegEncoder {
     /// An encoder that runs `ffmpeg` with `x264`.
     #[must_use]
     pub fn new(ffmpeg: Ffmpeg, x264: X264Settings) -> Self {
-        Self { ffmpeg, x264 }
+        Self { ffmpeg, x264, stills: Arc::default() }
     }
 
-    fn segment_command(&self, path: &Path, base: &YuvFrame, settings: SegmentSettings) -> Command {
+    /// The strip of `base` that is encoded, where the rest can be spliced around it.
+    fn strip(&self, base: &YuvFrame, settings: SegmentSettings) -> Option<Strip> {
+        let moving = settings.painted.top..settings.painted.bottom;
+        if self.x264.preset == STILL { Strip::around(moving, base.height) } else { None }
+    }
+
+    /// Encodes frames of this size from stdin as H.264, with `more` of x264's parameters.
+    fn h264_command(
+        &self,
+        (width, height): (usize, usize),
+        settings: SegmentSettings,
+        more: &str,
+    ) -> Command {
         let rate = settings.frame_rate;
         let fraction = format!("{}/{}", rate.numerator(), rate.denominator());
-        let ticks = timescale(rate).to_string();
+        let (preset, parameters) = self.x264.preset_and_parameters();
+        let parameters: Vec<_> = [parameters, more].into_iter().filter(|p| !p.is_empty()).collect();
         let mut command = self.ffmpeg.command();
         command
             .args(AS_SAID)
             .args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-framerate", &fraction])
-            .args(["-s", &format!("{}x{}", base.width, base.height)])
+            .args(["-s", &format!("{width}x{height}")])
             .args(COLOURS)
             .args(["-i", "pipe:0", "-an", "-c:v", "libx264", "-pix_fmt", "yuv420p"])
-            .args(self.x264.options())
+            .args(["-preset", preset]);
+        if !parameters.is_empty() {
+            command.args(["-x264-params", &parameters.join(":")]);
+        }
+        command
             .args(["-crf", &self.x264.crf.to_string()])
             .args(["-threads", &settings.threads.to_string()])
             .args(["-bf", "0", "-sc_threshold", "0", "-g", &keyframe_interval(rate).to_string()])
             .args(COLOURS)
             // Said again for the output: ffmpeg approximates unusual rates that it only read.
-            .args(["-r", &fraction, "-video_track_timescale", &ticks, "-movie_timescale", &ticks])
-            .args(["-flags", "+cgop+bitexact", "-fflags", "+bitexact", "-f", "mp4"])
-            .arg(file_url(path))
+            .args(["-r", &fraction])
+            .args(["-flags", "+cgop+bitexact", "-fflags", "+bitexact", "-f", "h264"])
             .stdin(Stdio::piped());
         command
+    }
+
+    /// What makes whole pictures of the strip.
+    fn splicer(
+        &self,
+        strip: Strip,
+        base: &YuvFrame,
+        settings: SegmentSettings,
+        cancel: &CancellationToken,
+    ) -> Splicer {
+        let one_thread = SegmentSettings { threads: 1, ..settings };
+        let rows = slice_for_each_row(base.width);
+        let mut still_command = self.h264_command((base.width, base.height), one_thread, &rows);
+        still_command.arg("pipe:1");
+        let still = self.stills.of(base, settings.frame_rate);
+        Splicer { strip, still, still_command, cancel: cancel.clone() }
     }
 }
 
@@ -130,9 +159,21 @@ impl VideoEncoder for FfmpegEncoder {
         if [width, height].iter().any(|&side| side == 0 || !side.is_multiple_of(2)) {
             return Err(encoder_error(SegmentError::OddSize { width, height }));
         }
-        let mut command = self.segment_command(path, base, settings);
-        let segment = FfmpegSegment::start(&mut command, index, path, base, cancel)?;
-        Ok(Box::new(segment))
+        let segment = Segment { index, path: path.to_owned(), frames: 0 };
+        let Some(strip) = self.strip(base, settings) else {
+            let mut command = self.h264_command((width, height), settings, "");
+            command.arg(file_url(path));
+            let all_rows = 0..height;
+            let begun = FfmpegSegment::start(&mut command, segment, base, all_rows, None, cancel);
+            return Ok(Box::new(begun?));
+        };
+        let rows = strip.rows(height);
+        let within = format!("mvrange={MOST_MOTION}");
+        let mut command = self.h264_command((width, rows.len()), settings, &within);
+        command.arg("pipe:1").stdout(Stdio::piped());
+        let splicer = self.splicer(strip, base, settings, cancel);
+        let begun = FfmpegSegment::start(&mut command, segment, base, rows, Some(splicer), cancel);
+        Ok(Box::new(begun?))
     }
 
     fn encode_speech(
@@ -143,12 +184,6 @@ impl VideoEncoder for FfmpegEncoder {
     ) -> Result<(), EncodeError> {
         speech_track::encode(&self.ffmpeg, speech, path, cancel)
     }
-}
-
-/// Ticks per second, such that every frame lasts a whole number of ticks: a multiple of the frame
-/// rate's numerator.
-fn timescale(rate: FrameRate) -> u32 {
-    rate.numerator() * LEAST_TICKS.div_ceil(rate.numerator())
 }
 
 fn keyframe_interval(rate: FrameRate) -> u32 {

@@ -20,6 +20,7 @@ mod probe;
 mod program;
 mod segment;
 mod speech_track;
+mod splice;
 mod wav;
 
 #[cfg(test)]

@@ -1,26 +1,27 @@
 //! Segments and the encoded speech → video, by stream copy: nothing is decoded or encoded again.
 
-use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+use std::process::{ChildStdin, Command, Stdio};
 
 use duolip_child::{Child, ChildError};
 use duolip_pipeline::CancellationToken;
 use duolip_pipeline::concat::{ConcatError, Muxer};
 use duolip_pipeline::encode::Segment;
+use duolip_pipeline::units::FrameRate;
 
 use crate::program::{Ffmpeg, MOVIE_TIMESCALE, file_url};
 
-/// The list of segments, beside the first of them.
-const LIST_NAME: &str = "segments.ffconcat";
+/// The time base of a video has at least this many ticks a second.
+const LEAST_TICKS: u32 = 10_000;
 
 /// Nothing to join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there are 0 segments; at least 1 is needed")]
 pub struct NoSegments;
 
-/// Joins segments with ffmpeg's concat demuxer.
+/// Joins segments with ffmpeg.
 #[derive(Debug, Clone, Default)]
 pub struct FfmpegMuxer {
     ffmpeg: Ffmpeg,
@@ -33,21 +34,25 @@ impl FfmpegMuxer {
         Self { ffmpeg }
     }
 
-    fn mux_command(&self, list: &Path, speech: &Path, video: &Path) -> Command {
+    /// Takes H.264 from its stdin.
+    fn mux_command(&self, rate: FrameRate, speech: &Path, video: &Path) -> Command {
+        let fraction = format!("{}/{}", rate.numerator(), rate.denominator());
+        let ticks = timescale(rate);
+        // When each frame is shown: counted, for ffmpeg adds lengths up in units of its own.
+        let ticks_of_a_frame = ticks / rate.numerator() * rate.denominator();
+        let times = format!("setts=ts=N*{ticks_of_a_frame}:duration={ticks_of_a_frame}");
+        let times = format!("{times}:time_base=1/{ticks}");
         let mut command = self.ffmpeg.command();
         command
-            // The list is ours and names its files by absolute paths, hence not "safe".
-            .args(["-protocol_whitelist", "file", "-f", "concat", "-safe", "0", "-i"])
-            .arg(file_url(list))
+            .args(["-f", "h264", "-framerate", &fraction, "-i", "pipe:0"])
             .args(["-protocol_whitelist", "file", "-f", "mov", "-i"])
             .arg(file_url(speech))
             .args(["-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1", "-c", "copy"])
-            // The concat demuxer adds lengths up in whole microseconds: at 120000/1001 frames a
-            // second, sixteen segments drift by a tick. Without B-frames, counting is exact.
-            .args(["-bsf:v", "setts=ts=N*DURATION", "-movie_timescale", MOVIE_TIMESCALE])
-            .args(["-movflags", "+faststart"])
+            .args(["-bsf:v", &times, "-video_track_timescale", &ticks.to_string()])
+            .args(["-movie_timescale", MOVIE_TIMESCALE, "-movflags", "+faststart"])
             .args(["-flags", "+bitexact", "-fflags", "+bitexact", "-f", "mp4"])
-            .arg(file_url(video));
+            .arg(file_url(video))
+            .stdin(Stdio::piped());
         command
     }
 }
@@ -56,49 +61,54 @@ impl Muxer for FfmpegMuxer {
     fn concat(
         &self,
         segments: &[Segment],
+        frame_rate: FrameRate,
         speech: &Path,
         video: &Path,
         cancel: &CancellationToken,
     ) -> Result<(), ConcatError> {
-        let first = segments.first().ok_or_else(|| ConcatError::Muxer(Box::new(NoSegments)))?;
-        let list = first.path.with_file_name(LIST_NAME);
-        let content = list_of(segments).map_err(ConcatError::List)?;
-        std::fs::write(&list, content).map_err(ConcatError::List)?;
-        Child::start(&mut self.mux_command(&list, speech, video))
-            .and_then(|child| child.finish(cancel))
-            .map_err(|error| match error {
-                ChildError::Cancelled { .. } => ConcatError::Cancelled,
-                other => ConcatError::Muxer(Box::new(other)),
-            })
+        if segments.is_empty() {
+            return Err(ConcatError::Muxer(Box::new(NoSegments)));
+        }
+        let mut command = self.mux_command(frame_rate, speech, video);
+        let mut child = Child::start(&mut command).map_err(concat_error)?;
+        let pipe = child.take_stdin();
+        std::thread::scope(|scope| {
+            let feeder = scope.spawn(|| feed(pipe, segments));
+            // Kills ffmpeg when cancelled, which breaks the feeder's pipe.
+            let muxed = child.finish(cancel).map_err(concat_error);
+            let fed = feeder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            match fed {
+                // ffmpeg may have ended because of it.
+                Err(error @ ConcatError::Segment { .. }) => Err(error),
+                fed => muxed.and(fed),
+            }
+        })
     }
 }
 
-/// The list as the concat demuxer reads it.
-///
-/// # Errors
-/// A path with a line break, which the format cannot hold, or no current folder.
-fn list_of(segments: &[Segment]) -> io::Result<Vec<u8>> {
-    let mut list = b"ffconcat version 1.0\n".to_vec();
+fn concat_error(error: ChildError) -> ConcatError {
+    match error {
+        ChildError::Cancelled { .. } => ConcatError::Cancelled,
+        other => ConcatError::Muxer(Box::new(other)),
+    }
+}
+
+/// Writes the segments to ffmpeg, one behind the other.
+fn feed(pipe: Option<ChildStdin>, segments: &[Segment]) -> Result<(), ConcatError> {
+    let broken = |source| concat_error(ChildError::Pipe { program: "ffmpeg".to_owned(), source });
+    let mut pipe = pipe.ok_or_else(|| broken(io::ErrorKind::BrokenPipe.into()))?;
     for segment in segments {
-        let path: PathBuf = std::path::absolute(&segment.path)?;
-        list.extend_from_slice(b"file ");
-        list.extend(quoted(&file_url(&path))?);
-        list.push(b'\n');
+        let unreadable = |source| ConcatError::Segment { path: segment.path.clone(), source };
+        let mut file = File::open(&segment.path).map_err(unreadable)?;
+        io::copy(&mut file, &mut pipe).map_err(broken)?;
     }
-    Ok(list)
+    Ok(())
 }
 
-/// In single quotes; a quote itself stands escaped between two quoted pieces.
-fn quoted(url: &OsStr) -> io::Result<Vec<u8>> {
-    let bytes = url.as_encoded_bytes();
-    if bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("the path {} has a line break", Path::new(url).display()),
-        ));
-    }
-    let pieces: Vec<_> = bytes.split(|&byte| byte == b'\'').collect();
-    Ok([b"'", pieces.join(&b"'\\''"[..]).as_slice(), b"'"].concat())
+/// Ticks per second, such that every frame lasts a whole number of ticks: a multiple of the frame
+/// rate's numerator.
+fn timescale(rate: FrameRate) -> u32 {
+    rate.numerator() * LEAST_TICKS.div_ceil(rate.numerator())
 }
 
 #[cfg(test)]

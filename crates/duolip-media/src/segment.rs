@@ -1,23 +1,27 @@
 //! One segment while it is written: a few frame buffers that circulate between the composer and a
-//! thread that feeds the encoder's pipe.
+//! thread that feeds the encoder's pipe; and, where only a strip is encoded, a thread that makes
+//! whole pictures of it.
 //!
-//! composer ← free buffers ← feeder thread → pipe → ffmpeg; composer → composed frames → feeder.
+//! composer ← free buffers ← feeder thread → pipe → ffmpeg → pipe → splicer thread → segment;
+//! composer → composed frames → feeder.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::process::{ChildStdin, Command};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
 };
 use std::thread::JoinHandle;
 
-use duolip_child::Child;
+use duolip_child::{Child, ChildError};
 use duolip_pipeline::CancellationToken;
 use duolip_pipeline::encode::{EncodeError, Segment, SegmentWriter};
 use duolip_pipeline::picture::YuvFrame;
 
 use crate::encode::{child_error, encoder_error};
 use crate::program::POLL;
+use crate::splice::{SpliceError, Splicer};
 
 /// How many frame buffers circulate: one being composed, one being fed to the encoder, two to even
 /// out their pace.
@@ -61,28 +65,39 @@ pub(crate) struct FfmpegSegment {
     /// Buffers that were never composed in.
     unused: Vec<YuvFrame>,
     feeder: Option<JoinHandle<io::Result<()>>>,
+    /// Gives the number of pictures.
+    splicing: Option<JoinHandle<Result<usize, SpliceError>>>,
 }
 
 impl FfmpegSegment {
-    /// Starts `command`, which must read frames of `base`'s size from its stdin and write the
-    /// segment to `path`.
+    /// Starts `command`, which must read the `rows` of frames like `base` from its stdin. It writes
+    /// `segment`'s file itself, or its stdout is piped and `splicer` does.
     ///
     /// # Errors
-    /// [`EncodeError::Encoder`] when it does not start.
+    /// [`EncodeError::Encoder`] when it does not start, [`EncodeError::File`] when the segment
+    /// cannot be created.
     pub(crate) fn start(
         command: &mut Command,
-        index: usize,
-        path: &Path,
+        segment: Segment,
         base: &YuvFrame,
+        rows: Range<usize>,
+        splicer: Option<Splicer>,
         cancel: &CancellationToken,
     ) -> Result<Self, EncodeError> {
         let mut child = Child::start(command).map_err(child_error)?;
+        let mut splicing = None;
+        if let (Some(splicer), Some(coded)) = (splicer, child.take_stdout()) {
+            let path = segment.path.clone();
+            let file = File::create(&path).map_err(|source| EncodeError::File { path, source })?;
+            let splice = move || splicer.run(coded, BufWriter::new(file));
+            splicing = Some(std::thread::spawn(splice));
+        }
         let pipe = child.take_stdin();
         let (composed, to_feed) = sync_channel(BUFFERS);
         let (fed, free) = sync_channel(BUFFERS);
-        let feeder = std::thread::spawn(move || feed(pipe, &to_feed, &fed));
+        let feeder = std::thread::spawn(move || feed(pipe, &rows, &to_feed, &fed));
         Ok(Self {
-            segment: Segment { index, path: PathBuf::from(path), frames: 0 },
+            segment,
             frame_bytes: base.planes.len(),
             cancel: cancel.clone(),
             child: Some(child),
@@ -90,6 +105,7 @@ impl FfmpegSegment {
             free,
             unused: vec![base.clone(); BUFFERS],
             feeder: Some(feeder),
+            splicing,
         })
     }
 
@@ -106,15 +122,36 @@ impl FfmpegSegment {
         }
     }
 
-    /// Waits for the regular end of both; a broken pipe is told as the encoder's own failure.
+    /// Waits for the regular end of all; a broken pipe is told as the encoder's own failure.
     fn end(&mut self) -> Result<(), EncodeError> {
         let fed = self.join_feeder();
         let child = self.child.take().ok_or_else(|| encoder_error(SegmentError::Ended))?;
-        match fed {
+        let encoded = match fed {
             Ok(()) => child.finish(&self.cancel),
             Err(source) => Err(child.broken_pipe(source, &self.cancel)),
+        };
+        match (encoded, self.join_splicer()) {
+            (Err(error @ ChildError::Cancelled { .. }), _) => Err(child_error(error)),
+            // An encoder whose output nobody reads any more fails too: that is not the cause.
+            (_, Err(error)) if error.is_a_cause() => Err(splice_error(error)),
+            (Err(error), _) => Err(child_error(error)),
+            (_, Err(error)) => Err(splice_error(error)),
+            (Ok(()), Ok(pictures)) => {
+                let wanted = self.segment.frames;
+                match pictures {
+                    Some(got) if got != wanted => {
+                        Err(splice_error(SpliceError::Pictures { wanted, got }))
+                    }
+                    _ => Ok(()),
+                }
+            }
         }
-        .map_err(child_error)
+    }
+
+    /// How many pictures the splicer made, if there is one; the encoder has ended.
+    fn join_splicer(&mut self) -> Result<Option<usize>, SpliceError> {
+        let Some(splicing) = self.splicing.take() else { return Ok(None) };
+        splicing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(Some)
     }
 
     /// Why the feeder ended before its time.
@@ -188,22 +225,35 @@ impl Drop for FfmpegSegment {
         // Killing the encoder breaks the pipe, which ends the feeder even in the middle of a frame.
         drop(self.child.take());
         drop(self.composed.take());
+        // What ended them no longer matters.
         if let Some(feeder) = self.feeder.take() {
-            // What ended it no longer matters.
             let _ = feeder.join();
+        }
+        if let Some(splicing) = self.splicing.take() {
+            let _ = splicing.join();
         }
     }
 }
 
-/// Writes composed frames to the encoder and hands their buffers back, until the last one.
+fn splice_error(error: SpliceError) -> EncodeError {
+    match error {
+        SpliceError::Still(error) => child_error(error),
+        other => encoder_error(other),
+    }
+}
+
+/// Writes `rows` of composed frames to the encoder and hands their buffers back, until the last one.
 fn feed(
     pipe: Option<ChildStdin>,
+    rows: &Range<usize>,
     to_feed: &Receiver<YuvFrame>,
     fed: &SyncSender<YuvFrame>,
 ) -> io::Result<()> {
     let mut pipe = pipe.ok_or(io::ErrorKind::BrokenPipe)?;
     while let Ok(frame) = to_feed.recv() {
-        pipe.write_all(&frame.planes)?;
+        for plane in frame.rows(rows) {
+            pipe.write_all(plane)?;
+        }
         // A buffer too many, or a composer that has gone: then the buffer is not needed.
         let _ = fed.try_send(frame);
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use duolip_pipeline::encode::SegmentSettings;
+use duolip_pipeline::face::FaceBox;
 use duolip_pipeline::folder::JobFolder;
 use duolip_pipeline::picture::YuvFrame;
 use duolip_pipeline::units::FrameRate;
@@ -63,7 +64,8 @@ pub(crate) fn probed(path: &Path, options: &[&str]) -> Value {
 
 pub(crate) fn settings(frame_rate: &str) -> SegmentSettings {
     let frame_rate: FrameRate = frame_rate.parse().unwrap();
-    SegmentSettings { frame_rate, threads: 1 }
+    let painted = FaceBox { left: 0, top: 0, right: base().width, bottom: base().height };
+    SegmentSettings { frame_rate, painted, threads: 1 }
 }
 
 /// The base frame of every segment here.

@@ -1,10 +1,11 @@
 //! Concat: segments in index order + whole speech → video. The trait; ffmpeg is behind it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::CancellationToken;
 use crate::encode::Segment;
 use crate::error::{Classify, ErrorKind};
+use crate::units::FrameRate;
 
 /// Why the segments were not joined.
 #[derive(Debug, thiserror::Error)]
@@ -12,9 +13,14 @@ pub enum ConcatError {
     /// The muxer could not be started or failed.
     #[error("the segments could not be joined")]
     Muxer(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The list of segments could not be written.
-    #[error("the list of segments could not be written")]
-    List(#[source] std::io::Error),
+    /// A segment could not be read.
+    #[error("a segment could not be read")]
+    Segment {
+        /// The segment.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// The job was cancelled.
     #[error("joining the segments was cancelled")]
     Cancelled,
@@ -23,7 +29,7 @@ pub enum ConcatError {
 impl Classify for ConcatError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Muxer(_) | Self::List(_) => ErrorKind::Internal,
+            Self::Muxer(_) | Self::Segment { .. } => ErrorKind::Internal,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -31,8 +37,8 @@ impl Classify for ConcatError {
 
 /// Joins segments without re-encoding and muxes the whole speech once.
 pub trait Muxer: Send + Sync {
-    /// Writes the MP4 file `video` from `segments`, which are in index order, and the encoded
-    /// `speech`. The index comes first in the file, so that a player can start before the end has
+    /// Writes the MP4 file `video` from `segments`, which are in index order, at a constant
+    /// `frame_rate`, and the encoded `speech`. The index comes first in the file, so that a player can start before the end has
     /// arrived. Blocks.
     ///
     /// # Errors
@@ -43,6 +49,7 @@ pub trait Muxer: Send + Sync {
     fn concat(
         &self,
         segments: &[Segment],
+        frame_rate: FrameRate,
         speech: &Path,
         video: &Path,
         cancel: &CancellationToken,

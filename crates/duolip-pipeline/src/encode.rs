@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::CancellationToken;
 use crate::error::{Classify, ErrorKind};
+use crate::face::FaceBox;
 use crate::picture::YuvFrame;
 use crate::speech::Speech;
 use crate::units::FrameRate;
@@ -14,6 +15,9 @@ use crate::units::FrameRate;
 pub struct SegmentSettings {
     /// Constant.
     pub frame_rate: FrameRate,
+    /// The rectangle that may change from frame to frame: everything outside of it is the base
+    /// frame's.
+    pub painted: FaceBox,
     /// Threads for one encoder.
     pub threads: usize,
 }

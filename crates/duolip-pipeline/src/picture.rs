@@ -1,5 +1,7 @@
 //! Pictures: RGB as photos have it, planar YUV as encoders want it.
 
+use std::ops::Range;
+
 /// An RGB picture.
 ///
 /// # Shape
@@ -60,6 +62,19 @@ impl YuvFrame {
             "{width}x{height} is not even"
         );
         Self { width, height, planes: vec![0; width * height * 3 / 2] }
+    }
+
+    /// These rows of the three planes; `rows` begins and ends at even ones.
+    ///
+    /// # Panics
+    /// When they do not lie inside the frame.
+    #[must_use]
+    pub fn rows(&self, rows: &Range<usize>) -> [&[u8]; 3] {
+        let (luma, chroma) = self.planes.split_at(self.width * self.height);
+        let (blue, red) = chroma.split_at(chroma.len() / 2);
+        let of_luma = rows.start * self.width..rows.end * self.width;
+        let of_chroma = of_luma.start / 4..of_luma.end / 4;
+        [&luma[of_luma], &blue[of_chroma.clone()], &red[of_chroma]]
     }
 
     /// Calls `write` with each row of each plane of `part` and with the values of this frame that

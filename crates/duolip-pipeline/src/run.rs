@@ -121,9 +121,10 @@ pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobErro
         let (muxer, speech, video) =
             (Arc::clone(&stages.muxer), folder.file(SPEECH_FILE), path.clone());
         let (folder, cancel) = (folder.clone(), cancel.clone());
+        let frame_rate = plan.frame_rate;
         blocking(Stage::Concat, move || {
             let _folder = folder;
-            timed(|| muxer.concat(&segments, &speech, &video, &cancel))
+            timed(|| muxer.concat(&segments, frame_rate, &speech, &video, &cancel))
         })
         .await?
     };
@@ -225,6 +226,7 @@ async fn render_chunks(
     let started = Instant::now();
     let settings = SegmentSettings {
         frame_rate: plan.frame_rate,
+        painted: cast.avatar.patch.painted(),
         threads: (stages.encoder_threads / plan.chunks.len()).clamp(1, MOST_THREADS),
     };
     let painters = Painters::new(&cast.models, stages.on_out_of_memory);

@@ -5,6 +5,7 @@ use std::path::Path;
 use duolip_pipeline::CancellationToken;
 use duolip_pipeline::concat::{ConcatError, Muxer};
 use duolip_pipeline::encode::Segment;
+use duolip_pipeline::units::FrameRate;
 
 use crate::ordered::OrderedFailure;
 
@@ -26,6 +27,7 @@ impl Muxer for FakeMuxer {
     fn concat(
         &self,
         segments: &[Segment],
+        _: FrameRate,
         speech: &Path,
         video: &Path,
         cancel: &CancellationToken,

@@ -132,13 +132,14 @@ impl Muxer for SortingMuxer {
     fn concat(
         &self,
         segments: &[Segment],
+        frame_rate: FrameRate,
         speech: &std::path::Path,
         video: &std::path::Path,
         cancel: &CancellationToken,
     ) -> Result<(), ConcatError> {
         let mut segments = segments.to_vec();
         segments.sort_by_key(|segment| segment.index);
-        FakeMuxer::default().concat(&segments, speech, video, cancel)
+        FakeMuxer::default().concat(&segments, frame_rate, speech, video, cancel)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Joining with real ffmpeg: packet times over seams, lengths, order in the file.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use duolip_pipeline::encode::{SegmentWriter, VideoEncoder};
 use duolip_pipeline::folder::JobFolder;
@@ -15,12 +16,16 @@ fn no_cancel() -> CancellationToken {
     CancellationToken::new()
 }
 
+fn rate(text: &str) -> FrameRate {
+    text.parse().unwrap()
+}
+
 /// Segments of the given numbers of frames, painted with their number in the whole job.
 fn segments(frame_rate: &str, frames: &[usize], folder: &Path) -> Vec<Segment> {
     let encoder = FfmpegEncoder::default();
     let mut number = 0;
     let mut segment_of = |(index, &count): (usize, &usize)| {
-        let path = folder.join(format!("segment-{index}.mp4"));
+        let path = folder.join(format!("segment-{index}.h264"));
         let settings = settings(frame_rate);
         let begun = encoder.begin_segment(index, &path, &base(), settings, &no_cancel());
         let mut writer: Box<dyn SegmentWriter> = begun.unwrap();
@@ -56,7 +61,9 @@ fn video_of(
     let speech = speech_for(frames.iter().sum(), frame_rate, rate_hz);
     let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
     FfmpegEncoder::default().encode_speech(&speech, &track, &no_cancel()).unwrap();
-    FfmpegMuxer::default().concat(&segments, &track, &video, &no_cancel()).unwrap();
+    FfmpegMuxer::default()
+        .concat(&segments, rate(frame_rate), &track, &video, &no_cancel())
+        .unwrap();
     (video, speech.samples.len())
 }
 
@@ -70,6 +77,7 @@ fn packets_lie_one_frame_apart_over_every_seam_and_frame_counts_add_up() {
         ("30000/1001", 1001, usual),
         ("24000/1001", 1001, usual),
         ("120000/1001", 1001, many),
+        ("25/2", 800, usual),
     ] {
         for &split in splits {
             let folder = folder();
@@ -198,31 +206,36 @@ fn folders_with_quotes_spaces_and_colons_are_joined_from() {
     let (track, video) = (odd.join("speech.m4a"), odd.join("video.mp4"));
     let speech = speech_for(10, "25", 16_000);
     FfmpegEncoder::default().encode_speech(&speech, &track, &no_cancel()).unwrap();
-    FfmpegMuxer::default().concat(&segments, &track, &video, &no_cancel()).unwrap();
+    FfmpegMuxer::default().concat(&segments, rate("25"), &track, &video, &no_cancel()).unwrap();
     assert_eq!(probed(&video, &["-show_streams"])["streams"][0]["nb_frames"], "10");
 }
 
 #[test]
-fn a_path_with_a_line_break_cannot_smuggle_a_second_file_into_the_list() {
-    let path = PathBuf::from("/tmp/a\nfile '/etc/passwd'");
-    let error = list_of(&[Segment { index: 0, path, frames: 1 }]).unwrap_err();
-    assert!(error.to_string().contains("line break"), "{error}");
+fn a_missing_segment_is_told() {
+    let folder = folder();
+    let gone = Segment { index: 0, path: folder.file("gone.h264"), frames: 1 };
+    let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
+    let joined = FfmpegMuxer::default().concat(&[gone], rate("25"), &track, &video, &no_cancel());
+    let Err(ConcatError::Segment { path, source }) = joined else { panic!("{joined:?}") };
+    assert!(path.ends_with("gone.h264"));
+    assert_eq!(source.kind(), io::ErrorKind::NotFound);
 }
 
 #[test]
-fn a_missing_segment_is_told_in_ffmpegs_words() {
+fn a_missing_speech_track_is_told_in_ffmpegs_words() {
     let folder = folder();
-    let gone = Segment { index: 0, path: folder.file("gone.mp4"), frames: 1 };
-    let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
-    let error = FfmpegMuxer::default().concat(&[gone], &track, &video, &no_cancel()).unwrap_err();
-    let text = error.source().unwrap().to_string();
-    assert!(text.contains("exit status") && text.contains("gone.mp4"), "{text}");
+    let segments = segments("25", &[40], folder.path());
+    let (track, video) = (folder.file("gone.m4a"), folder.file("video.mp4"));
+    let joined = FfmpegMuxer::default().concat(&segments, rate("25"), &track, &video, &no_cancel());
+    let text = joined.unwrap_err().source().unwrap().to_string();
+    assert!(text.contains("exit status") && text.contains("gone.m4a"), "{text}");
 }
 
 #[test]
 fn joining_nothing_is_refused() {
     let (track, video) = (Path::new("speech.m4a"), Path::new("video.mp4"));
-    let error = FfmpegMuxer::default().concat(&[], track, video, &no_cancel()).unwrap_err();
+    let error =
+        FfmpegMuxer::default().concat(&[], rate("25"), track, video, &no_cancel()).unwrap_err();
     assert_eq!(error.source().unwrap().to_string(), "there are 0 segments; at least 1 is needed");
 }
 
@@ -234,7 +247,26 @@ fn a_cancelled_job_joins_nothing() {
     cancel.cancel();
     let track = folder.file("speech.m4a");
     let error = FfmpegMuxer::default()
-        .concat(&segments, &track, &folder.file("video.mp4"), &cancel)
+        .concat(&segments, rate("25"), &track, &folder.file("video.mp4"), &cancel)
         .unwrap_err();
     assert!(matches!(error, ConcatError::Cancelled), "{error}");
+}
+
+#[test]
+fn a_time_base_holds_every_frame_in_whole_ticks() {
+    for (text, ticks) in [
+        ("25", 10_000),
+        ("30", 10_020),
+        ("30000/1001", 30_000),
+        ("24000/1001", 24_000),
+        ("25/2", 10_000),
+        ("999999/8400", 999_999),
+    ] {
+        let rate: FrameRate = text.parse().unwrap();
+        assert_eq!(timescale(rate), ticks, "{text}");
+        assert_eq!(
+            u64::from(ticks) * u64::from(rate.denominator()) % u64::from(rate.numerator()),
+            0
+        );
+    }
 }

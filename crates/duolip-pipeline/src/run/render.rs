@@ -83,7 +83,7 @@ impl ChunkRender {
     pub(super) fn run(self) -> Result<Rendered, JobError> {
         let started = Instant::now();
         let mut times = Times::default();
-        let path = self.folder.file(&format!("segment-{:02}.mp4", self.chunk.index));
+        let path = self.folder.file(&format!("segment-{:02}.h264", self.chunk.index));
         let mut writer = self
             .encoder
             .begin_segment(self.chunk.index, &path, &self.avatar.base, self.settings, &self.cancel)

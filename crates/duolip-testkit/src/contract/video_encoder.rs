@@ -6,13 +6,18 @@ use std::slice;
 use duolip_pipeline::CancellationToken;
 use duolip_pipeline::concat::{ConcatError, Muxer};
 use duolip_pipeline::encode::{EncodeError, Segment, SegmentSettings, SegmentWriter, VideoEncoder};
+use duolip_pipeline::face::FaceBox;
 use duolip_pipeline::folder::JobFolder;
 use duolip_pipeline::picture::YuvFrame;
 use duolip_pipeline::units::FrameRate;
 
 use crate::signal::babble;
 
-const SETTINGS: SegmentSettings = SegmentSettings { frame_rate: FrameRate::DEFAULT, threads: 1 };
+const SETTINGS: SegmentSettings = SegmentSettings {
+    frame_rate: FrameRate::DEFAULT,
+    painted: FaceBox { left: 0, top: 0, right: WIDTH, bottom: HEIGHT },
+    threads: 1,
+};
 const WIDTH: usize = 64;
 const HEIGHT: usize = 48;
 
@@ -123,7 +128,9 @@ impl Suite<'_> {
             [self.segment(0, "contract-first.mp4", 0), self.segment(1, "contract-second.mp4", 100)];
         let join = |segments: &[Segment], name: &str| {
             let video = self.folder.file(name);
-            self.muxer.concat(segments, &speech, &video, &CancellationToken::new()).unwrap();
+            self.muxer
+                .concat(segments, FrameRate::DEFAULT, &speech, &video, &CancellationToken::new())
+                .unwrap();
             std::fs::read(video).unwrap()
         };
         let forwards = join(&segments, "contract-forwards.mp4");
@@ -141,7 +148,8 @@ impl Suite<'_> {
     fn nothing_to_join_is_an_error(&self) {
         let video = self.folder.file("contract-nothing.mp4");
         let speech = self.speech();
-        let joined = self.muxer.concat(&[], &speech, &video, &CancellationToken::new());
+        let joined =
+            self.muxer.concat(&[], FrameRate::DEFAULT, &speech, &video, &CancellationToken::new());
         assert!(joined.is_err(), "no segments were joined");
     }
 
@@ -162,7 +170,13 @@ impl Suite<'_> {
                 "a cancelled {name} gave {answer:?}"
             );
         }
-        let joined = self.muxer.concat(slice::from_ref(&segment), &segment.path, &path, &cancel);
+        let joined = self.muxer.concat(
+            slice::from_ref(&segment),
+            FrameRate::DEFAULT,
+            &segment.path,
+            &path,
+            &cancel,
+        );
         assert!(matches!(joined, Err(ConcatError::Cancelled)), "a cancelled muxer gave {joined:?}");
     }
 }

@@ -1,0 +1,275 @@
+//! Whole H.264 pictures of which x264 has coded a strip alone.
+//!
+//! In a talking photo only the mouth moves. x264 is given the rows of macroblocks around it, and
+//! what comes out becomes one slice of each picture; the rows above and below are slices that say
+//! "as before", or in a keyframe the photo's own, which x264 has coded once. Slices do not depend on
+//! each other, so what is decoded is to the pixel what x264 coded: the strip's slice data are copied
+//! as they are, and only the header in front of them is written anew.
+//!
+//! Two things could reach over the strip's edges. Deblocking is told to keep inside (edges of a
+//! picture were never filtered). And motion vectors keep inside by themselves: they are limited to
+//! [`MOST_MOTION`] pixels, and [`MARGIN`] rows of the strip above and below what moves are still.
+
+mod bits;
+mod header;
+mod nal;
+mod parameters;
+mod skipped;
+mod still;
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::process::Command;
+use std::sync::Arc;
+
+use duolip_child::ChildError;
+use duolip_pipeline::CancellationToken;
+
+use header::{Deblocking, Slice, SliceHeader};
+use nal::{NalUnit, NalUnits, kind};
+use parameters::{PictureParameters, Sequence};
+use skipped::skipped;
+use still::StillPicture;
+pub(crate) use still::{Still, Stills};
+
+/// The side of a macroblock, in pixels.
+const MACROBLOCK: usize = 16;
+
+/// Rows of macroblocks that do not move, above and below those that do.
+const MARGIN: usize = 2;
+
+/// How far motion vectors reach, in pixels: x264's `mvrange`, at its least.
+pub(crate) const MOST_MOTION: usize = MARGIN * MACROBLOCK;
+
+/// x264's parameters with which every row of macroblocks of pictures so wide is a slice.
+pub(crate) fn slice_for_each_row(width: usize) -> String {
+    format!("slice-max-mbs={}", width.div_ceil(MACROBLOCK))
+}
+
+/// Why a strip did not become a segment.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpliceError {
+    /// The still picture was not coded.
+    #[error("the still picture was not coded")]
+    Still(#[source] ChildError),
+    /// The strip's pipe broke.
+    #[error("the coded strip could not be read")]
+    Read(#[source] io::Error),
+    /// The segment could not be written.
+    #[error("the segment could not be written")]
+    Write(#[source] io::Error),
+    /// It ends within a parameter set or a slice header.
+    #[error("the coded strip is cut off")]
+    Truncated,
+    /// x264 wrote what it does not with our settings.
+    #[error("x264 wrote {what} {found}, which cannot be spliced")]
+    Unsupported {
+        /// The syntax element.
+        what: &'static str,
+        /// Its value.
+        found: u32,
+    },
+    /// Something is not there.
+    #[error("x264 wrote no {0}")]
+    Missing(&'static str),
+    /// Strip and still picture do not go together.
+    #[error("x264 coded strip and still picture with different parameters")]
+    Unlike,
+    /// Pictures were lost.
+    #[error("x264 coded {got} pictures of {wanted}")]
+    Pictures {
+        /// Written to it.
+        wanted: usize,
+        /// Come back.
+        got: usize,
+    },
+}
+
+impl SpliceError {
+    /// It made the encoder fail, and not the other way round.
+    pub(crate) fn is_a_cause(&self) -> bool {
+        !matches!(self, Self::Read(_) | Self::Truncated | Self::Missing(_))
+    }
+}
+
+/// The rows that x264 codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Strip {
+    /// The first row of macroblocks.
+    first: usize,
+    /// One past the last.
+    end: usize,
+    /// Of the whole picture.
+    all: usize,
+}
+
+impl Strip {
+    /// The strip around the rows `moving` of pictures `height` pixels high; `None` where it would
+    /// be more than three quarters of them.
+    pub(crate) fn around(moving: Range<usize>, height: usize) -> Option<Self> {
+        let all = height.div_ceil(MACROBLOCK);
+        let first = (moving.start / MACROBLOCK).saturating_sub(MARGIN);
+        let end = (moving.end.div_ceil(MACROBLOCK) + MARGIN).min(all);
+        (first < end && 4 * (end - first) <= 3 * all).then_some(Self { first, end, all })
+    }
+
+    /// Its rows of pixels.
+    pub(crate) fn rows(self, height: usize) -> Range<usize> {
+        self.first * MACROBLOCK..(self.end * MACROBLOCK).min(height)
+    }
+}
+
+/// Makes whole pictures of a strip's.
+pub(crate) struct Splicer {
+    pub(crate) strip: Strip,
+    pub(crate) still: Arc<Still>,
+    /// Codes the still picture: reads one frame from its stdin, writes H.264 to its stdout, a slice
+    /// for each row of macroblocks.
+    pub(crate) still_command: Command,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Splicer {
+    /// Reads the coded strip to its end and writes the segment; gives the number of pictures.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// [`SpliceError`].
+    pub(crate) fn run(
+        mut self,
+        coded_strip: impl Read,
+        mut segment: impl Write,
+    ) -> Result<usize, SpliceError> {
+        let still = self.still.coded(&mut self.still_command, &self.cancel)?;
+        let mut splice = Splice::new(self.strip, &still);
+        let mut units = NalUnits::new(coded_strip);
+        let mut pictures = 0;
+        while let Some(unit) = units.next().map_err(SpliceError::Read)? {
+            if let Some(picture) = splice.picture(&unit)? {
+                segment.write_all(&picture).map_err(SpliceError::Write)?;
+                pictures += 1;
+            }
+        }
+        segment.flush().map_err(SpliceError::Write)?;
+        Ok(pictures)
+    }
+}
+
+/// The strip's parameters, as far as they have come, and what to put around it.
+struct Splice<'a> {
+    strip: Strip,
+    still: &'a StillPicture,
+    sequence: Option<Sequence>,
+    picture: Option<PictureParameters>,
+    /// Data of skipped slices: how many macroblocks, at which quantiser, with which table.
+    skipped: HashMap<(usize, i32, u32), Vec<u8>>,
+}
+
+impl<'a> Splice<'a> {
+    fn new(strip: Strip, still: &'a StillPicture) -> Self {
+        Self { strip, still, sequence: None, picture: None, skipped: HashMap::new() }
+    }
+
+    /// Takes the strip's next NAL unit. When it is a slice, gives the whole picture, in a byte
+    /// stream.
+    fn picture(&mut self, unit: &NalUnit) -> Result<Option<Vec<u8>>, SpliceError> {
+        match unit.kind() {
+            kind::SEQUENCE => {
+                let sequence = Sequence::parse(&unit.rbsp)?;
+                if sequence != self.still.sequence {
+                    return Err(SpliceError::Unlike);
+                }
+                self.sequence = Some(sequence);
+            }
+            kind::PICTURE => {
+                if *unit != self.still.picture_unit {
+                    return Err(SpliceError::Unlike);
+                }
+                self.picture = Some(PictureParameters::parse(&unit.rbsp)?);
+            }
+            kind::SLICE | kind::IDR_SLICE => return self.around(unit).map(Some),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn around(&mut self, unit: &NalUnit) -> Result<Vec<u8>, SpliceError> {
+        let sequence = self.sequence.ok_or(SpliceError::Missing("sequence parameter set"))?;
+        let picture = self.picture.ok_or(SpliceError::Missing("picture parameter set"))?;
+        let mut slice = Slice::parse(unit, &sequence, picture)?;
+        if slice.header.first_macroblock != 0 {
+            let what = "a slice from macroblock";
+            return Err(SpliceError::Unsupported { what, found: slice.header.first_macroblock });
+        }
+        let told = slice.header;
+        slice.header.first_macroblock = self.macroblocks_above(self.strip.first) as u32;
+        if slice.header.deblocking == Deblocking::All {
+            slice.header.deblocking = Deblocking::Inside;
+        }
+        let (above, below) = (0..self.strip.first, self.strip.end..self.strip.all);
+        let mut stream = Vec::with_capacity(slice.data.len() + 64);
+        if told.idr_id.is_some() {
+            for parameters in [&self.still.sequence_unit, &self.still.picture_unit] {
+                nal::append(&mut stream, parameters.header, &[&parameters.rbsp]);
+            }
+        }
+        self.append_still(&mut stream, &told, unit.header, above);
+        let header = slice.header.bytes(slice.unit_header, &sequence);
+        nal::append(&mut stream, slice.unit_header, &[&header, &slice.data]);
+        self.append_still(&mut stream, &told, unit.header, below);
+        Ok(stream)
+    }
+
+    fn macroblocks_above(&self, row: usize) -> usize {
+        row * self.still.sequence.width as usize
+    }
+
+    /// Appends the still `rows` of the picture whose strip has the header `told`.
+    fn append_still(
+        &mut self,
+        stream: &mut Vec<u8>,
+        told: &SliceHeader,
+        unit_header: u8,
+        rows: Range<usize>,
+    ) {
+        match told.cabac_table {
+            _ if rows.is_empty() => {}
+            Some(table) => self.append_skipped(stream, told, unit_header, rows, table),
+            None => self.append_photo(stream, told, rows),
+        }
+    }
+
+    /// As the picture before.
+    fn append_skipped(
+        &mut self,
+        stream: &mut Vec<u8>,
+        told: &SliceHeader,
+        unit_header: u8,
+        rows: Range<usize>,
+        cabac_table: u32,
+    ) {
+        let mut header = *told;
+        header.first_macroblock = self.macroblocks_above(rows.start) as u32;
+        header.deblocking = Deblocking::Off;
+        let count = self.macroblocks_above(rows.len());
+        let key = (count, told.qp(self.still.picture), cabac_table);
+        let data = self.skipped.entry(key).or_insert_with(|| skipped(key.0, key.1, key.2));
+        let header = header.bytes(unit_header, &self.still.sequence);
+        nal::append(stream, unit_header, &[&header, data]);
+    }
+
+    /// As x264 coded the photo.
+    fn append_photo(&self, stream: &mut Vec<u8>, told: &SliceHeader, rows: Range<usize>) {
+        for (row, slice) in rows.clone().zip(&self.still.rows[rows]) {
+            let mut header = slice.header;
+            header.idr_id = told.idr_id;
+            // The edge to the strip stays as it is.
+            if row == self.strip.end {
+                header.deblocking = Deblocking::Inside;
+            }
+            let header = header.bytes(slice.unit_header, &self.still.sequence);
+            nal::append(stream, slice.unit_header, &[&header, &slice.data]);
+        }
+    }
+}
