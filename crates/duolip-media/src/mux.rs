@@ -16,6 +16,10 @@ use crate::program::{Ffmpeg, MOVIE_TIMESCALE, file_url};
 /// The time base of a video has at least this many ticks a second.
 const LEAST_TICKS: u32 = 10_000;
 
+/// Before each input: packets that ffmpeg reads ahead of the other. With its own choice of eight it
+/// sleeps for hundredths of a second whenever one of two inputs is behind.
+const READ_AHEAD: [&str; 2] = ["-thread_queue_size", "1024"];
+
 /// Nothing to join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there are 0 segments; at least 1 is needed")]
@@ -44,7 +48,9 @@ impl FfmpegMuxer {
         let times = format!("{times}:time_base=1/{ticks}");
         let mut command = self.ffmpeg.command();
         command
+            .args(READ_AHEAD)
             .args(["-f", "h264", "-framerate", &fraction, "-i", "pipe:0"])
+            .args(READ_AHEAD)
             .args(["-protocol_whitelist", "file", "-f", "mov", "-i"])
             .arg(file_url(speech))
             .args(["-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1", "-c", "copy"])
