@@ -203,6 +203,10 @@ impl<'a> Splice<'a> {
             return Err(SpliceError::Unsupported { what, found: slice.header.first_macroblock });
         }
         let told = slice.header;
+        if told.cabac_table.is_none() && told.idr_id.is_none() {
+            let what = "a picture that is no keyframe in slices of type";
+            return Err(SpliceError::Unsupported { what, found: told.slice_type() });
+        }
         slice.header.first_macroblock = self.macroblocks_above(self.strip.first) as u32;
         if slice.header.deblocking == Deblocking::All {
             slice.header.deblocking = Deblocking::Inside;

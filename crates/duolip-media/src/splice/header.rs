@@ -135,6 +135,11 @@ impl SliceHeader {
         })
     }
 
+    /// 0 and 5: predicted from other pictures; 2 and 7: not.
+    pub(super) fn slice_type(&self) -> u32 {
+        self.slice_type
+    }
+
     /// The luma quantiser that the slice begins with.
     pub(super) fn qp(&self, picture: PictureParameters) -> i32 {
         picture.initial_qp + self.qp_difference
