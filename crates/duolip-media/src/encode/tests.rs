@@ -404,7 +404,7 @@ fn the_still_picture_is_encoded_once_for_an_avatar() {
 
 #[test]
 fn an_encoder_of_strips_killed_in_the_middle_is_noticed_with_its_signal() {
-    let (folder, base) = (folder(), photo(160, 320));
+    let (folder, base) = (folder(), photo(176, 320));
     let painted = FaceBox { left: 40, top: 150, right: 120, bottom: 170 };
     let settings = SegmentSettings { painted, ..settings("25") };
     let path = folder.file("segment.h264");
@@ -419,10 +419,18 @@ fn an_encoder_of_strips_killed_in_the_middle_is_noticed_with_its_signal() {
         Ok(())
     };
     write(20).unwrap();
-    // Its command line names no file: it is known by the size of its strip.
+    // Its command line names no file: it is known by the size of its strip, and as ours.
     let rows = encoder.strip(&base, settings).unwrap().rows(base.height);
-    let size = format!("160x{}", rows.len());
-    let killed = Command::new("pkill").args(["-9", "-f", &size]).status().unwrap();
+    let size = format!("176x{}", rows.len());
+    let parent = format!("PPid:\t{}\n", std::process::id());
+    let is_ours = |process: &String| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+        status.is_ok_and(|status| status.contains(&parent))
+    };
+    let mut processes = processes_naming(Path::new(&size));
+    processes.retain(is_ours);
+    let [process] = &processes[..] else { panic!("{processes:?} encode the strip") };
+    let killed = Command::new("kill").args(["-9", process]).status().unwrap();
     assert!(killed.success());
     let error = write(10_000).unwrap_err();
     assert!(cause(&error).contains("signal: 9"), "{}", cause(&error));
