@@ -18,7 +18,7 @@ use duolip_pipeline::units::FrameRate;
 use crate::program::{AS_SAID, Ffmpeg, file_url};
 use crate::segment::{FfmpegSegment, SegmentError};
 use crate::speech_track;
-use crate::splice::{MOST_MOTION, Splicer, Stills, Strip, slice_for_each_row};
+use crate::splice::{Feed, RATE_FACTORS, Splicer, Stills, Strip, slice_for_each_row};
 
 /// The keyframe interval, in seconds. A player seeks to any frame, and decodes from the keyframe
 /// before it; of a still picture that is cheap, and a keyframe is most of what its file holds.
@@ -92,7 +92,9 @@ impl FfmpegEncoder {
     /// The strip of `base` that is encoded, where the rest can be spliced around it.
     fn strip(&self, base: &YuvFrame, settings: SegmentSettings) -> Option<Strip> {
         let moving = settings.painted.top..settings.painted.bottom;
-        if self.x264.preset == STILL { Strip::around(moving, base.height) } else { None }
+        let X264Settings { preset, crf } = &self.x264;
+        let can_be_spliced = preset == STILL && RATE_FACTORS.contains(crf);
+        if can_be_spliced { Strip::around(moving, base.height) } else { None }
     }
 
     /// Encodes frames of this size from stdin as H.264, with `more` of x264's parameters.
@@ -163,16 +165,16 @@ impl VideoEncoder for FfmpegEncoder {
         let Some(strip) = self.strip(base, settings) else {
             let mut command = self.h264_command((width, height), settings, "");
             command.arg(file_url(path));
-            let all_rows = 0..height;
-            let begun = FfmpegSegment::start(&mut command, segment, base, all_rows, None, cancel);
+            let feed = Feed::whole(height);
+            let begun = FfmpegSegment::start(&mut command, segment, base, feed, None, cancel);
             return Ok(Box::new(begun?));
         };
-        let rows = strip.rows(height);
-        let within = format!("mvrange={MOST_MOTION}");
-        let mut command = self.h264_command((width, rows.len()), settings, &within);
+        let size = (width, strip.coded_height(height));
+        let mut command = self.h264_command(size, settings, &strip.parameters(width));
         command.arg("pipe:1").stdout(Stdio::piped());
         let splicer = self.splicer(strip, base, settings, cancel);
-        let begun = FfmpegSegment::start(&mut command, segment, base, rows, Some(splicer), cancel);
+        let feed = strip.feed(base);
+        let begun = FfmpegSegment::start(&mut command, segment, base, feed, Some(splicer), cancel);
         Ok(Box::new(begun?))
     }
 

@@ -6,8 +6,7 @@
 //! composer → composed frames → feeder.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::ops::Range;
+use std::io::{self, BufWriter};
 use std::process::{ChildStdin, Command};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
@@ -21,7 +20,7 @@ use duolip_pipeline::picture::YuvFrame;
 
 use crate::encode::{child_error, encoder_error};
 use crate::program::POLL;
-use crate::splice::{SpliceError, Splicer};
+use crate::splice::{Feed, SpliceError, Splicer};
 
 /// How many frame buffers circulate: one being composed, one being fed to the encoder, two to even
 /// out their pace.
@@ -70,7 +69,8 @@ pub(crate) struct FfmpegSegment {
 }
 
 impl FfmpegSegment {
-    /// Starts `command`, which must read the `rows` of frames like `base` from its stdin. It writes
+    /// Starts `command`, which must read what `feed` gives of frames like `base` from its stdin. It
+    /// writes
     /// `segment`'s file itself, or its stdout is piped and `splicer` does.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl FfmpegSegment {
         command: &mut Command,
         segment: Segment,
         base: &YuvFrame,
-        rows: Range<usize>,
+        feed: Feed,
         splicer: Option<Splicer>,
         cancel: &CancellationToken,
     ) -> Result<Self, EncodeError> {
@@ -95,7 +95,7 @@ impl FfmpegSegment {
         let pipe = child.take_stdin();
         let (composed, to_feed) = sync_channel(BUFFERS);
         let (fed, free) = sync_channel(BUFFERS);
-        let feeder = std::thread::spawn(move || feed(pipe, &rows, &to_feed, &fed));
+        let feeder = std::thread::spawn(move || feed_all(pipe, &feed, &to_feed, &fed));
         Ok(Self {
             segment,
             frame_bytes: base.planes.len(),
@@ -242,18 +242,17 @@ fn splice_error(error: SpliceError) -> EncodeError {
     }
 }
 
-/// Writes `rows` of composed frames to the encoder and hands their buffers back, until the last one.
-fn feed(
+/// Writes what `feed` gives of composed frames to the encoder and hands their buffers back, until the
+/// last one.
+fn feed_all(
     pipe: Option<ChildStdin>,
-    rows: &Range<usize>,
+    feed: &Feed,
     to_feed: &Receiver<YuvFrame>,
     fed: &SyncSender<YuvFrame>,
 ) -> io::Result<()> {
     let mut pipe = pipe.ok_or(io::ErrorKind::BrokenPipe)?;
     while let Ok(frame) = to_feed.recv() {
-        for plane in frame.rows(rows) {
-            pipe.write_all(plane)?;
-        }
+        feed.write(&frame, &mut pipe)?;
         // A buffer too many, or a composer that has gone: then the buffer is not needed.
         let _ = fed.try_send(frame);
     }

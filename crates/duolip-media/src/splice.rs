@@ -1,14 +1,13 @@
 //! Whole H.264 pictures of which x264 has coded a strip alone.
 //!
 //! In a talking photo only the mouth moves. x264 is given the rows of macroblocks around it, and
-//! what comes out becomes one slice of each picture; the rows above and below are slices that say
+//! what comes out becomes slices of each picture; the rows above and below are slices that say
 //! "as before", or in a keyframe the photo's own, which x264 has coded once. Slices do not depend on
 //! each other, so what is decoded is to the pixel what x264 coded: the strip's slice data are copied
 //! as they are, and only the header in front of them is written anew.
 //!
 //! Two things could reach over the strip's edges. Deblocking is told to keep inside (edges of a
-//! picture were never filtered). And motion vectors keep inside by themselves: they are limited to
-//! [`MOST_MOTION`] pixels, and [`MARGIN`] rows of the strip above and below what moves are still.
+//! picture were never filtered). Motion vectors are kept inside by what x264 sees there: `strip.rs`.
 
 mod bits;
 mod header;
@@ -16,6 +15,7 @@ mod nal;
 mod parameters;
 mod skipped;
 mod still;
+mod strip;
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -32,15 +32,10 @@ use parameters::{PictureParameters, Sequence};
 use skipped::skipped;
 use still::StillPicture;
 pub(crate) use still::{Still, Stills};
+pub(crate) use strip::{Feed, RATE_FACTORS, Strip};
 
 /// The side of a macroblock, in pixels.
 const MACROBLOCK: usize = 16;
-
-/// Rows of macroblocks that do not move, above and below those that do.
-const MARGIN: usize = 2;
-
-/// How far motion vectors reach, in pixels: x264's `mvrange`, at its least.
-pub(crate) const MOST_MOTION: usize = MARGIN * MACROBLOCK;
 
 /// x264's parameters with which every row of macroblocks of pictures so wide is a slice.
 pub(crate) fn slice_for_each_row(width: usize) -> String {
@@ -93,33 +88,6 @@ impl SpliceError {
     }
 }
 
-/// The rows that x264 codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Strip {
-    /// The first row of macroblocks.
-    first: usize,
-    /// One past the last.
-    end: usize,
-    /// Of the whole picture.
-    all: usize,
-}
-
-impl Strip {
-    /// The strip around the rows `moving` of pictures `height` pixels high; `None` where it would
-    /// be more than three quarters of them.
-    pub(crate) fn around(moving: Range<usize>, height: usize) -> Option<Self> {
-        let all = height.div_ceil(MACROBLOCK);
-        let first = (moving.start / MACROBLOCK).saturating_sub(MARGIN);
-        let end = (moving.end.div_ceil(MACROBLOCK) + MARGIN).min(all);
-        (first < end && 4 * (end - first) <= 3 * all).then_some(Self { first, end, all })
-    }
-
-    /// Its rows of pixels.
-    pub(crate) fn rows(self, height: usize) -> Range<usize> {
-        self.first * MACROBLOCK..(self.end * MACROBLOCK).min(height)
-    }
-}
-
 /// Makes whole pictures of a strip's.
 pub(crate) struct Splicer {
     pub(crate) strip: Strip,
@@ -162,17 +130,22 @@ struct Splice<'a> {
     still: &'a StillPicture,
     sequence: Option<Sequence>,
     picture: Option<PictureParameters>,
+    /// The row of macroblocks of x264's pictures that the next slice must begin with.
+    next: usize,
+    /// The picture so far, in a byte stream.
+    begun: Vec<u8>,
     /// Data of skipped slices: how many macroblocks, at which quantiser, with which table.
     skipped: HashMap<(usize, i32, u32), Vec<u8>>,
 }
 
 impl<'a> Splice<'a> {
     fn new(strip: Strip, still: &'a StillPicture) -> Self {
-        Self { strip, still, sequence: None, picture: None, skipped: HashMap::new() }
+        let (begun, skipped) = (Vec::new(), HashMap::new());
+        Self { strip, still, sequence: None, picture: None, next: 0, begun, skipped }
     }
 
-    /// Takes the strip's next NAL unit. When it is a slice, gives the whole picture, in a byte
-    /// stream.
+    /// Takes the strip's next NAL unit. When it is the last slice of a picture that is kept, gives
+    /// the whole picture, in a byte stream.
     fn picture(&mut self, unit: &NalUnit) -> Result<Option<Vec<u8>>, SpliceError> {
         match unit.kind() {
             kind::SEQUENCE => {
@@ -188,45 +161,59 @@ impl<'a> Splice<'a> {
                 }
                 self.picture = Some(PictureParameters::parse(&unit.rbsp)?);
             }
-            kind::SLICE | kind::IDR_SLICE => return self.around(unit).map(Some),
+            kind::SLICE | kind::IDR_SLICE => return self.slice(unit),
             _ => {}
         }
         Ok(None)
     }
 
-    fn around(&mut self, unit: &NalUnit) -> Result<Vec<u8>, SpliceError> {
+    fn slice(&mut self, unit: &NalUnit) -> Result<Option<Vec<u8>>, SpliceError> {
         let sequence = self.sequence.ok_or(SpliceError::Missing("sequence parameter set"))?;
         let picture = self.picture.ok_or(SpliceError::Missing("picture parameter set"))?;
         let mut slice = Slice::parse(unit, &sequence, picture)?;
-        if slice.header.first_macroblock != 0 {
-            let what = "a slice from macroblock";
-            return Err(SpliceError::Unsupported { what, found: slice.header.first_macroblock });
-        }
         let told = slice.header;
+        if told.first_macroblock != self.macroblocks_above(self.next) as u32 {
+            let what = "a slice from macroblock";
+            return Err(SpliceError::Unsupported { what, found: told.first_macroblock });
+        }
         if told.cabac_table.is_none() && told.idr_id.is_none() {
             let what = "a picture that is no keyframe in slices of type";
             return Err(SpliceError::Unsupported { what, found: told.slice_type() });
         }
-        slice.header.first_macroblock = self.macroblocks_above(self.strip.first) as u32;
-        if slice.header.deblocking == Deblocking::All {
-            slice.header.deblocking = Deblocking::Inside;
-        }
-        let (above, below) = (0..self.strip.first, self.strip.end..self.strip.all);
-        let mut stream = Vec::with_capacity(slice.data.len() + 64);
-        if told.idr_id.is_some() {
-            for parameters in [&self.still.sequence_unit, &self.still.picture_unit] {
-                nal::append(&mut stream, parameters.header, &[&parameters.rbsp]);
+        let row = self.strip.row_of_picture(self.next);
+        self.next = self.strip.next_slice(self.next);
+        let Some(row) = row else { return Ok(None) };
+        let mut stream = std::mem::take(&mut self.begun);
+        if row == self.strip.first {
+            self.append_parameters(&mut stream, &told);
+            self.append_still(&mut stream, &told, unit.header, 0..row);
+            // The edge to what is above stays as it is.
+            if told.deblocking == Deblocking::All {
+                slice.header.deblocking = Deblocking::Inside;
             }
         }
-        self.append_still(&mut stream, &told, unit.header, above);
+        slice.header.first_macroblock = self.macroblocks_above(row) as u32;
         let header = slice.header.bytes(slice.unit_header, &sequence);
         nal::append(&mut stream, slice.unit_header, &[&header, &slice.data]);
-        self.append_still(&mut stream, &told, unit.header, below);
-        Ok(stream)
+        if self.next != 0 && self.strip.row_of_picture(self.next).is_some() {
+            self.begun = stream;
+            return Ok(None);
+        }
+        self.append_still(&mut stream, &told, unit.header, self.strip.end..self.strip.all);
+        Ok(Some(stream))
     }
 
     fn macroblocks_above(&self, row: usize) -> usize {
         row * self.still.sequence.width as usize
+    }
+
+    /// A keyframe begins with the whole picture's parameters.
+    fn append_parameters(&self, stream: &mut Vec<u8>, told: &SliceHeader) {
+        if told.idr_id.is_some() {
+            for parameters in [&self.still.sequence_unit, &self.still.picture_unit] {
+                nal::append(stream, parameters.header, &[&parameters.rbsp]);
+            }
+        }
     }
 
     /// Appends the still `rows` of the picture whose strip has the header `told`.

@@ -11,6 +11,8 @@ use duolip_pipeline::units::SampleRate;
 use super::*;
 use crate::testing::{base, folder, luma_of, paint, probed, processes_naming, settings, tone};
 
+mod reach;
+
 fn begin(encoder: &FfmpegEncoder, folder: &JobFolder) -> Box<dyn SegmentWriter> {
     let path = folder.file("segment.h264");
     encoder.begin_segment(3, &path, &base(), settings("25"), &CancellationToken::new()).unwrap()
@@ -161,7 +163,8 @@ fn cancellation_ends_the_wait_for_a_buffer_and_for_the_end() {
         // Large frames, so that the pipe cannot hold even one.
         let large = YuvFrame::new(1280, 720);
         let segment = Segment { index: 0, path: path.clone(), frames: 0 };
-        let begun = FfmpegSegment::start(&mut command, segment, &large, 0..720, None, &cancel);
+        let feed = Feed::whole(large.height);
+        let begun = FfmpegSegment::start(&mut command, segment, &large, feed, None, &cancel);
         (Box::new(begun.unwrap()), cancel)
     };
     let (mut writer, cancel) = stuck();
@@ -317,35 +320,41 @@ fn decoded(path: &Path, width: usize, height: usize) -> Vec<YuvFrame> {
     frames.map(|planes| YuvFrame { width, height, planes: planes.to_vec() }).collect()
 }
 
-/// A segment of 35 frames, in which `painted` moves, and the strip of it encoded alone.
+/// A segment of frames that `paint` has changed, the strip of it encoded alone, and its rows.
 fn segment_and_strip(
     base: &YuvFrame,
-    painted: FaceBox,
+    settings: SegmentSettings,
+    frames: usize,
+    paint: impl Fn(&mut YuvFrame, usize),
     folder: &JobFolder,
 ) -> (Vec<YuvFrame>, Vec<YuvFrame>, std::ops::Range<usize>) {
-    // A keyframe every ten frames.
-    let settings = SegmentSettings { painted, ..settings("1") };
     let encoder = FfmpegEncoder::default();
     let path = folder.file("segment.h264");
     let cancel = CancellationToken::new();
     let mut writer = encoder.begin_segment(0, &path, base, settings, &cancel).unwrap();
-    let rows = encoder.strip(base, settings).unwrap().rows(base.height);
-    let mut strip = Vec::new();
-    for number in 0..35 {
+    let strip = encoder.strip(base, settings).unwrap();
+    let (feed, mut given) = (strip.feed(base), Vec::new());
+    for number in 0..frames {
         let mut frame = writer.buffer().unwrap();
-        paint_within(&mut frame, painted, number);
-        strip.extend(frame.rows(&rows).concat());
+        paint(&mut frame, number);
+        feed.write(&frame, &mut given).unwrap();
         writer.write(frame).unwrap();
     }
-    assert_eq!(writer.finish().unwrap().frames, 35);
-    let within = format!("mvrange={MOST_MOTION}");
-    let mut command = encoder.h264_command((base.width, rows.len()), settings, &within);
+    assert_eq!(writer.finish().unwrap().frames, frames);
+    let size = (base.width, strip.coded_height(base.height));
+    let mut command = encoder.h264_command(size, settings, &strip.parameters(base.width));
     command.arg("pipe:1");
-    let coded = duolip_child::run(&mut command, &strip, 1 << 26, &cancel).unwrap();
+    let coded = duolip_child::run(&mut command, &given, 1 << 26, &cancel).unwrap();
     let strip_path = folder.file("strip.h264");
     std::fs::write(&strip_path, coded).unwrap();
+    let kept = strip.rows_between_fences(base.height);
+    let without_fences = |coded: YuvFrame| {
+        let planes = coded.rows(&kept).concat();
+        YuvFrame { height: kept.len(), planes, ..coded }
+    };
+    let alone = decoded(&strip_path, size.0, size.1).into_iter().map(without_fences);
     let whole = decoded(&path, base.width, base.height);
-    (whole, decoded(&strip_path, base.width, rows.len()), rows)
+    (whole, alone.collect(), strip.rows(base.height))
 }
 
 #[test]
@@ -357,7 +366,10 @@ fn a_spliced_picture_is_the_strip_to_the_pixel_and_stands_still_around_it() {
         (322, 406, FaceBox { left: 0, top: 340, right: 322, bottom: 406 }),
     ] {
         let (folder, base) = (folder(), photo(width, height));
-        let (whole, strip, rows) = segment_and_strip(&base, painted, &folder);
+        // A keyframe every ten frames.
+        let settings = SegmentSettings { painted, ..settings("1") };
+        let paint = |frame: &mut YuvFrame, number| paint_within(frame, painted, number);
+        let (whole, strip, rows) = segment_and_strip(&base, settings, 35, paint, &folder);
         assert_eq!((whole.len(), strip.len()), (35, 35));
         let (above, below) = (0..rows.start, rows.end..height);
         for (number, (picture, strip)) in whole.iter().zip(&strip).enumerate() {
@@ -420,8 +432,8 @@ fn an_encoder_of_strips_killed_in_the_middle_is_noticed_with_its_signal() {
     };
     write(20).unwrap();
     // Its command line names no file: it is known by the size of its strip, and as ours.
-    let rows = encoder.strip(&base, settings).unwrap().rows(base.height);
-    let size = format!("176x{}", rows.len());
+    let strip = encoder.strip(&base, settings).unwrap();
+    let size = format!("176x{}", strip.coded_height(base.height));
     let parent = format!("PPid:\t{}\n", std::process::id());
     let is_ours = |process: &String| {
         let status = std::fs::read_to_string(format!("/proc/{process}/status"));
