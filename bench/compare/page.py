@@ -162,8 +162,8 @@ def _start(data: dict) -> Iterator[str]:
     if rows:
         yield "## Start\n"
         yield (
-            "The first pictures are there when the first segment's file has its first 32 kB, as much "
-            "as ffmpeg hands on at a time: the keyframe and about ten frames more.\n"
+            "The first pictures are there when the first segment's file holds something: ours its "
+            "keyframe, the baseline's 32 kB, the keyframe and about ten frames more.\n"
         )
         yield _table(["seconds", "ours", "baseline"], rows)
 

@@ -70,8 +70,7 @@ pub(crate) struct FfmpegSegment {
 
 impl FfmpegSegment {
     /// Starts `command`, which must read what `feed` gives of frames like `base` from its stdin. It
-    /// writes
-    /// `segment`'s file itself, or its stdout is piped and `splicer` does.
+    /// writes `segment`'s file itself, or its stdout is piped and `splicer` does.
     ///
     /// # Errors
     /// [`EncodeError::Encoder`] when it does not start, [`EncodeError::File`] when the segment
