@@ -132,18 +132,14 @@ impl FfmpegSegment {
         match (encoded, self.join_splicer()) {
             (Err(error @ ChildError::Cancelled { .. }), _) => Err(child_error(error)),
             // An encoder whose output nobody reads any more fails too: that is not the cause.
-            (_, Err(error)) if error.is_a_cause() => Err(splice_error(error)),
+            (_, Err(error)) if error.is_a_cause() => Err(self.splice_error(error)),
             (Err(error), _) => Err(child_error(error)),
-            (_, Err(error)) => Err(splice_error(error)),
-            (Ok(()), Ok(pictures)) => {
+            (_, Err(error)) => Err(self.splice_error(error)),
+            (Ok(()), Ok(Some(got))) if got != self.segment.frames => {
                 let wanted = self.segment.frames;
-                match pictures {
-                    Some(got) if got != wanted => {
-                        Err(splice_error(SpliceError::Pictures { wanted, got }))
-                    }
-                    _ => Ok(()),
-                }
+                Err(encoder_error(SpliceError::Pictures { wanted, got }))
             }
+            (Ok(()), Ok(_)) => Ok(()),
         }
     }
 
@@ -151,6 +147,16 @@ impl FfmpegSegment {
     fn join_splicer(&mut self) -> Result<Option<usize>, SpliceError> {
         let Some(splicing) = self.splicing.take() else { return Ok(None) };
         splicing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(Some)
+    }
+
+    fn splice_error(&self, error: SpliceError) -> EncodeError {
+        match error {
+            SpliceError::Still(ChildError::Cancelled { .. }) => EncodeError::Cancelled,
+            SpliceError::Write(source) => {
+                EncodeError::File { path: self.segment.path.clone(), source }
+            }
+            other => encoder_error(other),
+        }
     }
 
     /// Why the feeder ended before its time.
@@ -231,13 +237,6 @@ impl Drop for FfmpegSegment {
         if let Some(splicing) = self.splicing.take() {
             let _ = splicing.join();
         }
-    }
-}
-
-fn splice_error(error: SpliceError) -> EncodeError {
-    match error {
-        SpliceError::Still(error) => child_error(error),
-        other => encoder_error(other),
     }
 }
 

@@ -84,7 +84,7 @@ pub(crate) enum SpliceError {
 impl SpliceError {
     /// It made the encoder fail, and not the other way round.
     pub(crate) fn is_a_cause(&self) -> bool {
-        !matches!(self, Self::Read(_) | Self::Truncated | Self::Missing(_))
+        !matches!(self, Self::Read(_) | Self::Truncated)
     }
 }
 

@@ -415,6 +415,22 @@ fn the_still_picture_is_encoded_once_for_an_avatar() {
 }
 
 #[test]
+fn a_segment_that_finds_no_room_is_told_with_its_file() {
+    let base = photo(160, 320);
+    let painted = FaceBox { left: 40, top: 150, right: 120, bottom: 170 };
+    let settings = SegmentSettings { painted, ..settings("25") };
+    let full = Path::new("/dev/full");
+    let mut writer = FfmpegEncoder::default()
+        .begin_segment(0, full, &base, settings, &CancellationToken::new())
+        .unwrap();
+    let frame = writer.buffer().unwrap();
+    writer.write(frame).unwrap();
+    let error = writer.finish().unwrap_err();
+    let EncodeError::File { path, source } = &error else { panic!("{error:?}") };
+    assert_eq!((&**path, source.kind()), (full, std::io::ErrorKind::StorageFull));
+}
+
+#[test]
 fn an_encoder_of_strips_killed_in_the_middle_is_noticed_with_its_signal() {
     let (folder, base) = (folder(), photo(176, 320));
     let painted = FaceBox { left: 40, top: 150, right: 120, bottom: 170 };
