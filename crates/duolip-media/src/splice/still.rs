@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use duolip_child::run;
+use duolip_child::{ChildError, run};
 use duolip_pipeline::CancellationToken;
 use duolip_pipeline::picture::YuvFrame;
 use duolip_pipeline::units::FrameRate;
@@ -13,6 +13,7 @@ use super::SpliceError;
 use super::header::Slice;
 use super::nal::{NalUnit, NalUnits, kind};
 use super::parameters::{PictureParameters, Sequence};
+use crate::program::POLL;
 
 /// How many are kept: as many avatars as speak at the same time.
 const KEPT: usize = 16;
@@ -86,18 +87,38 @@ impl Still {
     ///
     /// # Errors
     /// [`SpliceError`]; the next one who asks has it tried again.
+    ///
+    /// # Cancellation
+    /// Ends the coding, and the wait for another's, within milliseconds.
     pub(crate) fn coded(
         &self,
         command: &mut Command,
         cancel: &CancellationToken,
     ) -> Result<Arc<StillPicture>, SpliceError> {
-        let mut coded = self.coded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut coded = self.in_turn(cancel)?;
         if let Some(picture) = &*coded {
             return Ok(Arc::clone(picture));
         }
         let picture = Arc::new(StillPicture::encode(command, &self.frame, cancel)?);
         *coded = Some(Arc::clone(&picture));
         Ok(picture)
+    }
+
+    fn in_turn(
+        &self,
+        cancel: &CancellationToken,
+    ) -> Result<MutexGuard<'_, Option<Arc<StillPicture>>>, SpliceError> {
+        loop {
+            match self.coded.try_lock() {
+                Ok(coded) => return Ok(coded),
+                Err(TryLockError::Poisoned(coded)) => return Ok(coded.into_inner()),
+                Err(TryLockError::WouldBlock) if cancel.is_cancelled() => {
+                    let program = "ffmpeg".to_owned();
+                    return Err(SpliceError::Still(ChildError::Cancelled { program }));
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(POLL),
+            }
+        }
     }
 }
 
@@ -112,15 +133,28 @@ impl Stills {
     pub(crate) fn of(&self, frame: &YuvFrame, frame_rate: FrameRate) -> Arc<Still> {
         let mut kept = self.latest_first.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |still: &Arc<Still>| still.frame_rate == frame_rate && still.frame == *frame;
-        let still = match kept.iter().position(same) {
-            Some(at) => kept.remove(at),
-            None => None,
-        };
-        let still = still.unwrap_or_else(|| {
+        let known = kept.iter().position(same);
+        let still = known.and_then(|at| kept.remove(at)).unwrap_or_else(|| {
             Arc::new(Still { frame: frame.clone(), frame_rate, coded: Mutex::default() })
         });
         kept.push_front(Arc::clone(&still));
         kept.truncate(KEPT);
         still
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancelled_job_does_not_wait_for_another_that_codes_the_same_picture() {
+        let still = Stills::default().of(&YuvFrame::new(32, 32), FrameRate::DEFAULT);
+        let _coded_by_another = still.coded.lock().unwrap();
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let answer = still.coded(&mut Command::new("duolip-no-such"), &cancel);
+        let cancelled = matches!(answer, Err(SpliceError::Still(ChildError::Cancelled { .. })));
+        assert!(cancelled, "{answer:?}");
     }
 }
