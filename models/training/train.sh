@@ -9,7 +9,7 @@
 # painter or look that was broken off goes on where it was.
 # --quick runs every stage in miniature, in about four minutes on two idle cores: its mouths
 # follow speech somewhat, and stay in DIR/result with their avatars and ruler.
-# --gpu learns on a CUDA GPU, by the clock: ten minutes with sixteen cores, which draw 3,000 people
+# --gpu learns on a CUDA GPU, by the clock: eleven minutes with sixteen cores, which draw 3,000 people
 # and speak all the while.
 # --python is a Python that has what requirements.txt lists (default: one installed in DIR).
 set -euo pipefail

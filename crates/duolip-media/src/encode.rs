@@ -105,7 +105,7 @@ impl FfmpegEncoder {
         more: &str,
     ) -> Command {
         let rate = settings.frame_rate;
-        let fraction = format!("{}/{}", rate.numerator(), rate.denominator());
+        let fraction = rate.to_string();
         let (preset, parameters) = self.x264.preset_and_parameters();
         let parameters: Vec<_> = [parameters, more].into_iter().filter(|p| !p.is_empty()).collect();
         let mut command = self.ffmpeg.command();

@@ -40,7 +40,6 @@ impl FfmpegMuxer {
 
     /// Takes H.264 from its stdin.
     fn mux_command(&self, rate: FrameRate, speech: &Path, video: &Path) -> Command {
-        let fraction = format!("{}/{}", rate.numerator(), rate.denominator());
         let ticks = timescale(rate);
         // When each frame is shown: counted, for ffmpeg adds lengths up in units of its own.
         let ticks_of_a_frame = ticks / rate.numerator() * rate.denominator();
@@ -49,7 +48,7 @@ impl FfmpegMuxer {
         let mut command = self.ffmpeg.command();
         command
             .args(READ_AHEAD)
-            .args(["-f", "h264", "-framerate", &fraction, "-i", "pipe:0"])
+            .args(["-f", "h264", "-framerate", &rate.to_string(), "-i", "pipe:0"])
             .args(READ_AHEAD)
             .args(["-protocol_whitelist", "file", "-f", "mov", "-i"])
             .arg(file_url(speech))

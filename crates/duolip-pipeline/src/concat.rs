@@ -38,8 +38,8 @@ impl Classify for ConcatError {
 /// Joins segments without re-encoding and muxes the whole speech once.
 pub trait Muxer: Send + Sync {
     /// Writes the MP4 file `video` from `segments`, which are in index order, at a constant
-    /// `frame_rate`, and the encoded `speech`. The index comes first in the file, so that a player can start before the end has
-    /// arrived. Blocks.
+    /// `frame_rate`, and the encoded `speech`. The index comes first in the file, so that a player
+    /// can start before the end has arrived. Blocks.
     ///
     /// # Errors
     /// [`ConcatError`].

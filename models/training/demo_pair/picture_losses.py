@@ -70,11 +70,11 @@ def tone_error(painted, truth):
 
 def structure_error(painted, truth):
     """1 - structural similarity of the brightness of the lips (5 taps)."""
-    grey = torch.cat([painted[:, :, -48:], truth[:, :, -48:]], dim=1)
-    grey = grey[:, :, :, LIP_COLUMNS].unflatten(1, (2, 3)).mean(dim=2)
-    grey = grey[:, :, LIP_ROWS.start - MASKED_FROM : LIP_ROWS.stop - MASKED_FROM]
-    one, other = grey[:, :1], grey[:, 1:]
-    kernel = _SIMILAR.to(grey.device)
+    rows = slice(LIP_ROWS.start - INPUT_SIZE, LIP_ROWS.stop - INPUT_SIZE)
+    one, other = (
+        picture.mean(dim=1, keepdim=True)[:, :, rows, LIP_COLUMNS] for picture in (painted, truth)
+    )
+    kernel = _SIMILAR.to(painted.device)
     mean_one, mean_other, square_one, square_other, product = (
         conv2d(image, kernel) for image in (one, other, one * one, other * other, one * other)
     )
