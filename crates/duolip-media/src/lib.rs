@@ -1,5 +1,5 @@
-//! Media through ffmpeg: the request's own audio → speech, frames → segments, segments and speech
-//! → video.
+//! Media: the request's own audio → speech, frames → segments, both through ffmpeg; segments and
+//! speech → video.
 //!
 //! Implements the pipeline's [`SpeechDecoder`], [`VideoEncoder`] and [`Muxer`]. ffmpeg is a program
 //! that is started through duolip-child, never a linked library; every file it reads or writes
@@ -13,6 +13,7 @@
 mod container;
 mod decode;
 mod encode;
+mod h264;
 mod mono;
 mod mux;
 mod pcm_stream;
@@ -28,7 +29,7 @@ mod testing;
 
 pub use decode::FfmpegDecoder;
 pub use encode::{FfmpegEncoder, X264Settings};
-pub use mux::{FfmpegMuxer, NoSegments};
+pub use mux::Mp4Muxer;
 pub use probe::{FfmpegVersion, ProbeError, probe};
 pub use program::Ffmpeg;
 pub use segment::SegmentError;

@@ -1,68 +1,84 @@
-//! Segments and the encoded speech → video, by stream copy: nothing is decoded or encoded again.
+//! Segments and the encoded speech → video: nothing is decoded or encoded again.
+//!
+//! The segments are read twice, first for the index, which comes before all else in the file, and
+//! then for the pictures, a second of them at a time beside a second of sound. The index is put
+//! together by `mp4-atom`; the sound keeps the one that ffmpeg gave it, with its edit list.
+
+mod index;
+mod pictures;
+mod sound;
 
 use std::fs::File;
-use std::io;
-use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
-use duolip_child::{Child, ChildError};
 use duolip_pipeline::CancellationToken;
 use duolip_pipeline::concat::{ConcatError, Muxer};
 use duolip_pipeline::encode::Segment;
 use duolip_pipeline::units::FrameRate;
 
-use crate::program::{Ffmpeg, MOVIE_TIMESCALE, file_url};
+use crate::h264::H264Error;
+use index::PictureTable;
+use pictures::{Picture, Pictures};
+use sound::Sound;
 
 /// The time base of a video has at least this many ticks a second.
 const LEAST_TICKS: u32 = 10_000;
 
-/// Before each input: packets that ffmpeg reads ahead of the other. With its own choice of eight it
-/// sleeps for hundredths of a second whenever one of two inputs is behind.
-const READ_AHEAD: [&str; 2] = ["-thread_queue_size", "1024"];
-
-/// Nothing to join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there are 0 segments; at least 1 is needed")]
-pub struct NoSegments;
-
-/// Joins segments with ffmpeg.
-#[derive(Debug, Clone, Default)]
-pub struct FfmpegMuxer {
-    ffmpeg: Ffmpeg,
+/// Why segments and speech make no video.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MuxError {
+    /// Nothing to join.
+    #[error("there are 0 segments; at least 1 is needed")]
+    NoSegments,
+    /// A segment is not as long as it was said to be.
+    #[error("segment {index} has {got} pictures of {wanted}")]
+    Pictures {
+        /// Which segment.
+        index: usize,
+        /// Its frames.
+        wanted: usize,
+        /// What its file holds.
+        got: usize,
+    },
+    /// One index cannot describe them all.
+    #[error("segment {index} was encoded with other parameters than the first")]
+    Unlike {
+        /// Which segment.
+        index: usize,
+    },
+    /// No parameter sets.
+    #[error("the segments have no sequence parameter set")]
+    NoParameters,
+    /// They are not what x264 writes.
+    #[error("the segments' parameters could not be read")]
+    Parameters(#[source] H264Error),
+    /// The speech is not there or no MP4 with one track.
+    #[error("the encoded speech {} could not be read", path.display())]
+    Speech {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: mp4_atom::Error,
+    },
+    /// The index was not made.
+    #[error("the index of the video could not be made")]
+    Index(#[source] mp4_atom::Error),
+    /// The video was not written.
+    #[error("the video {} could not be written", path.display())]
+    Video {
+        /// Its file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
 }
 
-impl FfmpegMuxer {
-    /// A muxer that runs `ffmpeg`.
-    #[must_use]
-    pub fn new(ffmpeg: Ffmpeg) -> Self {
-        Self { ffmpeg }
-    }
+/// Writes MP4 files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mp4Muxer;
 
-    /// Takes H.264 from its stdin.
-    fn mux_command(&self, rate: FrameRate, speech: &Path, video: &Path) -> Command {
-        let ticks = timescale(rate);
-        // When each frame is shown: counted, for ffmpeg adds lengths up in units of its own.
-        let ticks_of_a_frame = ticks / rate.numerator() * rate.denominator();
-        let times = format!("setts=ts=N*{ticks_of_a_frame}:duration={ticks_of_a_frame}");
-        let times = format!("{times}:time_base=1/{ticks}");
-        let mut command = self.ffmpeg.command();
-        command
-            .args(READ_AHEAD)
-            .args(["-f", "h264", "-framerate", &rate.to_string(), "-i", "pipe:0"])
-            .args(READ_AHEAD)
-            .args(["-protocol_whitelist", "file", "-f", "mov", "-i"])
-            .arg(file_url(speech))
-            .args(["-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1", "-c", "copy"])
-            .args(["-bsf:v", &times, "-video_track_timescale", &ticks.to_string()])
-            .args(["-movie_timescale", MOVIE_TIMESCALE, "-movflags", "+faststart"])
-            .args(["-flags", "+bitexact", "-fflags", "+bitexact", "-f", "mp4"])
-            .arg(file_url(video))
-            .stdin(Stdio::piped());
-        command
-    }
-}
-
-impl Muxer for FfmpegMuxer {
+impl Muxer for Mp4Muxer {
     fn concat(
         &self,
         segments: &[Segment],
@@ -72,42 +88,105 @@ impl Muxer for FfmpegMuxer {
         cancel: &CancellationToken,
     ) -> Result<(), ConcatError> {
         if segments.is_empty() {
-            return Err(ConcatError::Muxer(Box::new(NoSegments)));
+            return Err(mux_error(MuxError::NoSegments));
         }
-        let mut command = self.mux_command(frame_rate, speech, video);
-        let mut child = Child::start(&mut command).map_err(concat_error)?;
-        let pipe = child.take_stdin();
-        std::thread::scope(|scope| {
-            let feeder = scope.spawn(|| feed(pipe, segments));
-            // Kills ffmpeg when cancelled, which breaks the feeder's pipe.
-            let muxed = child.finish(cancel).map_err(concat_error);
-            let fed = feeder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            match fed {
-                // ffmpeg may have ended because of it.
-                Err(error @ ConcatError::Segment { .. }) => Err(error),
-                fed => muxed.and(fed),
+        let pictures = picture_table(segments, cancel)?;
+        let sound = Sound::open(speech).map_err(mux_error)?;
+        let seconds = index::seconds(pictures.sizes.len(), frame_rate, &sound);
+        let head = index::head(&pictures, frame_rate, &sound, &seconds).map_err(mux_error)?;
+
+        let unwritten = |source| mux_error(MuxError::Video { path: video.to_owned(), source });
+        let mut file = BufWriter::new(File::create(video).map_err(unwritten)?);
+        file.write_all(&head).map_err(unwritten)?;
+        let mut of_segments = OfSegments::new(segments);
+        let mut heard = 0;
+        for [pictures, samples] in seconds {
+            check_cancelled(cancel)?;
+            for _ in 0..pictures {
+                let picture = of_segments.next()?.unwrap_or_default();
+                file.write_all(&picture.bytes).map_err(unwritten)?;
             }
-        })
+            for at in heard..heard + samples {
+                let sample = sound.sample(at).map_err(|source| {
+                    mux_error(MuxError::Speech { path: speech.to_owned(), source: source.into() })
+                })?;
+                file.write_all(&sample).map_err(unwritten)?;
+            }
+            heard += samples;
+        }
+        file.flush().map_err(unwritten)
     }
 }
 
-fn concat_error(error: ChildError) -> ConcatError {
-    match error {
-        ChildError::Cancelled { .. } => ConcatError::Cancelled,
-        other => ConcatError::Muxer(Box::new(other)),
-    }
+fn mux_error(error: MuxError) -> ConcatError {
+    ConcatError::Muxer(Box::new(error))
 }
 
-/// Writes the segments to ffmpeg, one behind the other.
-fn feed(pipe: Option<ChildStdin>, segments: &[Segment]) -> Result<(), ConcatError> {
-    let broken = |source| concat_error(ChildError::Pipe { program: "ffmpeg".to_owned(), source });
-    let mut pipe = pipe.ok_or_else(|| broken(io::ErrorKind::BrokenPipe.into()))?;
+fn check_cancelled(cancel: &CancellationToken) -> Result<(), ConcatError> {
+    if cancel.is_cancelled() { Err(ConcatError::Cancelled) } else { Ok(()) }
+}
+
+/// What the index tells of the pictures of all segments.
+fn picture_table(
+    segments: &[Segment],
+    cancel: &CancellationToken,
+) -> Result<PictureTable, ConcatError> {
+    let mut table = PictureTable::default();
     for segment in segments {
-        let unreadable = |source| ConcatError::Segment { path: segment.path.clone(), source };
-        let mut file = File::open(&segment.path).map_err(unreadable)?;
-        io::copy(&mut file, &mut pipe).map_err(broken)?;
+        check_cancelled(cancel)?;
+        let mut pictures = pictures_of(segment)?;
+        let before = table.sizes.len();
+        while let Some(picture) = pictures.next().map_err(|source| unreadable(segment, source))? {
+            table.sizes.push(picture.bytes.len() as u32);
+            if picture.is_keyframe {
+                table.keyframes.push(table.sizes.len() as u32);
+            }
+        }
+        let (index, wanted, got) = (segment.index, segment.frames, table.sizes.len() - before);
+        if got != wanted {
+            return Err(mux_error(MuxError::Pictures { index, wanted, got }));
+        }
+        if before == 0 {
+            table.parameters = pictures.parameters;
+        } else if table.parameters != pictures.parameters {
+            return Err(mux_error(MuxError::Unlike { index }));
+        }
     }
-    Ok(())
+    Ok(table)
+}
+
+fn pictures_of(segment: &Segment) -> Result<Pictures<File>, ConcatError> {
+    File::open(&segment.path).map(Pictures::new).map_err(|source| unreadable(segment, source))
+}
+
+fn unreadable(segment: &Segment, source: io::Error) -> ConcatError {
+    ConcatError::Segment { path: segment.path.clone(), source }
+}
+
+/// The pictures of all segments.
+struct OfSegments<'a> {
+    segments: &'a [Segment],
+    open: Option<Pictures<File>>,
+}
+
+impl<'a> OfSegments<'a> {
+    fn new(segments: &'a [Segment]) -> Self {
+        Self { segments, open: None }
+    }
+
+    fn next(&mut self) -> Result<Option<Picture>, ConcatError> {
+        while let Some((segment, rest)) = self.segments.split_first() {
+            let pictures = match &mut self.open {
+                Some(pictures) => pictures,
+                closed => closed.insert(pictures_of(segment)?),
+            };
+            if let Some(picture) = pictures.next().map_err(|source| unreadable(segment, source))? {
+                return Ok(Some(picture));
+            }
+            (self.segments, self.open) = (rest, None);
+        }
+        Ok(None)
+    }
 }
 
 /// Ticks per second, such that every frame lasts a whole number of ticks: a multiple of the frame

@@ -9,10 +9,7 @@
 //! Two things could reach over the strip's edges. Deblocking is told to keep inside (edges of a
 //! picture were never filtered). Motion vectors are kept inside by what x264 sees there: `strip.rs`.
 
-mod bits;
 mod header;
-mod nal;
-mod parameters;
 mod skipped;
 mod still;
 mod strip;
@@ -26,9 +23,10 @@ use std::sync::Arc;
 use duolip_child::ChildError;
 use duolip_pipeline::CancellationToken;
 
+use crate::h264::H264Error;
+use crate::h264::nal::{self, NalUnit, NalUnits, kind};
+use crate::h264::parameters::{PictureParameters, Sequence};
 use header::{Deblocking, Slice, SliceHeader};
-use nal::{NalUnit, NalUnits, kind};
-use parameters::{PictureParameters, Sequence};
 use skipped::skipped;
 use still::StillPicture;
 pub(crate) use still::{Still, Stills};
@@ -54,17 +52,9 @@ pub(crate) enum SpliceError {
     /// The segment could not be written.
     #[error("the segment could not be written")]
     Write(#[source] io::Error),
-    /// It ends within a parameter set or a slice header.
-    #[error("the coded strip is cut off")]
-    Truncated,
     /// x264 wrote what it does not with our settings.
-    #[error("x264 wrote {what} {found}, which cannot be spliced")]
-    Unsupported {
-        /// The syntax element.
-        what: &'static str,
-        /// Its value.
-        found: u32,
-    },
+    #[error(transparent)]
+    Coded(#[from] H264Error),
     /// Something is not there.
     #[error("x264 wrote no {0}")]
     Missing(&'static str),
@@ -84,7 +74,7 @@ pub(crate) enum SpliceError {
 impl SpliceError {
     /// It made the encoder fail, and not the other way round.
     pub(crate) fn is_a_cause(&self) -> bool {
-        !matches!(self, Self::Read(_) | Self::Truncated)
+        !matches!(self, Self::Read(_) | Self::Coded(H264Error::Truncated))
     }
 }
 
@@ -174,11 +164,11 @@ impl<'a> Splice<'a> {
         let told = slice.header;
         if told.first_macroblock != self.macroblocks_above(self.next) as u32 {
             let what = "a slice from macroblock";
-            return Err(SpliceError::Unsupported { what, found: told.first_macroblock });
+            return Err(H264Error::Unsupported { what, found: told.first_macroblock }.into());
         }
         if told.cabac_table.is_none() && told.idr_id.is_none() {
             let what = "a picture that is no keyframe in slices of type";
-            return Err(SpliceError::Unsupported { what, found: told.slice_type() });
+            return Err(H264Error::Unsupported { what, found: told.slice_type() }.into());
         }
         let row = self.strip.row_of_picture(self.next);
         self.next = self.strip.next_slice(self.next);

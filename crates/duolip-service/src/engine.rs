@@ -4,9 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use duolip_avatar::{AvatarCache, AvatarPreparer, AvatarRegistry, RustfaceDetector};
-use duolip_media::{
-    Ffmpeg, FfmpegDecoder, FfmpegEncoder, FfmpegMuxer, FfmpegVersion, X264Settings,
-};
+use duolip_media::{Ffmpeg, FfmpegDecoder, FfmpegEncoder, FfmpegVersion, Mp4Muxer, X264Settings};
 use duolip_pipeline::chunk::Chunk;
 use duolip_pipeline::deliver::ArtifactStore;
 use duolip_pipeline::error::{Classify, chain};
@@ -147,7 +145,7 @@ impl Engine {
             synthesizer,
             decoder: Arc::new(FfmpegDecoder::new(ffmpeg.clone())),
             encoder: Arc::new(FfmpegEncoder::new(ffmpeg.clone(), x264)),
-            muxer: Arc::new(FfmpegMuxer::new(ffmpeg)),
+            muxer: Arc::new(Mp4Muxer),
             work_dir: config.work_dir(),
             encoder_threads: encoder_threads(&config, &models).get(),
             on_out_of_memory: config.models.on_out_of_memory,

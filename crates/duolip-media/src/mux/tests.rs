@@ -1,7 +1,8 @@
-//! Joining with real ffmpeg: packet times over seams, lengths, order in the file.
+//! Joining what real ffmpeg has encoded: packet times over seams, lengths, order in the file.
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::Command;
 
 use duolip_pipeline::encode::{SegmentWriter, VideoEncoder};
 use duolip_pipeline::folder::JobFolder;
@@ -61,9 +62,7 @@ fn video_of(
     let speech = speech_for(frames.iter().sum(), frame_rate, rate_hz);
     let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
     FfmpegEncoder::default().encode_speech(&speech, &track, &no_cancel()).unwrap();
-    FfmpegMuxer::default()
-        .concat(&segments, rate(frame_rate), &track, &video, &no_cancel())
-        .unwrap();
+    Mp4Muxer.concat(&segments, rate(frame_rate), &track, &video, &no_cancel()).unwrap();
     (video, speech.samples.len())
 }
 
@@ -206,7 +205,7 @@ fn folders_with_quotes_spaces_and_colons_are_joined_from() {
     let (track, video) = (odd.join("speech.m4a"), odd.join("video.mp4"));
     let speech = speech_for(10, "25", 16_000);
     FfmpegEncoder::default().encode_speech(&speech, &track, &no_cancel()).unwrap();
-    FfmpegMuxer::default().concat(&segments, rate("25"), &track, &video, &no_cancel()).unwrap();
+    Mp4Muxer.concat(&segments, rate("25"), &track, &video, &no_cancel()).unwrap();
     assert_eq!(probed(&video, &["-show_streams"])["streams"][0]["nb_frames"], "10");
 }
 
@@ -215,27 +214,80 @@ fn a_missing_segment_is_told() {
     let folder = folder();
     let gone = Segment { index: 0, path: folder.file("gone.h264"), frames: 1 };
     let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
-    let joined = FfmpegMuxer::default().concat(&[gone], rate("25"), &track, &video, &no_cancel());
+    let joined = Mp4Muxer.concat(&[gone], rate("25"), &track, &video, &no_cancel());
     let Err(ConcatError::Segment { path, source }) = joined else { panic!("{joined:?}") };
     assert!(path.ends_with("gone.h264"));
     assert_eq!(source.kind(), io::ErrorKind::NotFound);
 }
 
 #[test]
-fn a_missing_speech_track_is_told_in_ffmpegs_words() {
+fn a_speech_track_that_is_missing_or_something_else_is_told() {
     let folder = folder();
     let segments = segments("25", &[40], folder.path());
-    let (track, video) = (folder.file("gone.m4a"), folder.file("video.mp4"));
-    let joined = FfmpegMuxer::default().concat(&segments, rate("25"), &track, &video, &no_cancel());
-    let text = joined.unwrap_err().source().unwrap().to_string();
-    assert!(text.contains("exit status") && text.contains("gone.m4a"), "{text}");
+    let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
+    let told = || {
+        let joined = Mp4Muxer.concat(&segments, rate("25"), &track, &video, &no_cancel());
+        let error = joined.unwrap_err();
+        let (outer, inner) = (error.source().unwrap(), error.source().unwrap().source().unwrap());
+        format!("{outer}: {inner}")
+    };
+    let text = told();
+    assert!(text.contains("speech.m4a") && text.contains("No such file"), "{text}");
+    for (content, cause) in [
+        (&b"RIFF of some kind"[..], "eof"),
+        (&b""[..], "eof"),
+        (&[0, 0, 0, 8, 109, 111, 111, 118], "mvhd"),
+    ] {
+        std::fs::write(&track, content).unwrap();
+        let text = told();
+        assert!(text.contains("speech.m4a") && text.contains(cause), "{text}");
+    }
+}
+
+#[test]
+fn a_segment_of_another_length_than_it_was_said_to_have_is_refused() {
+    let folder = folder();
+    let mut segments = segments("25", &[5, 4], folder.path());
+    segments[1].frames = 5;
+    let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
+    let error = Mp4Muxer.concat(&segments, rate("25"), &track, &video, &no_cancel()).unwrap_err();
+    assert_eq!(error.source().unwrap().to_string(), "segment 1 has 4 pictures of 5");
+}
+
+#[test]
+fn segments_that_were_encoded_otherwise_are_refused() {
+    let folder = folder();
+    let mut segments = segments("25", &[5, 5], folder.path());
+    let bytes = std::fs::read(&segments[1].path).unwrap();
+    let at = bytes.windows(4).position(|window| window == [0, 0, 1, 0x68]).unwrap();
+    let mut other = bytes;
+    other[at + 5] ^= 1;
+    segments[1].path = folder.file("other.h264");
+    std::fs::write(&segments[1].path, other).unwrap();
+    let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
+    let error = Mp4Muxer.concat(&segments, rate("25"), &track, &video, &no_cancel()).unwrap_err();
+    let text = error.source().unwrap().to_string();
+    assert_eq!(text, "segment 1 was encoded with other parameters than the first");
+}
+
+#[test]
+fn a_video_without_room_is_told_with_its_path() {
+    let folder = folder();
+    let segments = segments("25", &[5], folder.path());
+    let track = folder.file("speech.m4a");
+    FfmpegEncoder::default()
+        .encode_speech(&speech_for(5, "25", 16_000), &track, &no_cancel())
+        .unwrap();
+    let full = Path::new("/dev/full");
+    let error = Mp4Muxer.concat(&segments, rate("25"), &track, full, &no_cancel()).unwrap_err();
+    let text = error.source().unwrap().to_string();
+    assert_eq!(text, "the video /dev/full could not be written");
 }
 
 #[test]
 fn joining_nothing_is_refused() {
     let (track, video) = (Path::new("speech.m4a"), Path::new("video.mp4"));
-    let error =
-        FfmpegMuxer::default().concat(&[], rate("25"), track, video, &no_cancel()).unwrap_err();
+    let error = Mp4Muxer.concat(&[], rate("25"), track, video, &no_cancel()).unwrap_err();
     assert_eq!(error.source().unwrap().to_string(), "there are 0 segments; at least 1 is needed");
 }
 
@@ -246,7 +298,7 @@ fn a_cancelled_job_joins_nothing() {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let track = folder.file("speech.m4a");
-    let error = FfmpegMuxer::default()
+    let error = Mp4Muxer
         .concat(&segments, rate("25"), &track, &folder.file("video.mp4"), &cancel)
         .unwrap_err();
     assert!(matches!(error, ConcatError::Cancelled), "{error}");

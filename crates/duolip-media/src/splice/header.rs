@@ -1,9 +1,9 @@
 //! Slice headers (ITU-T H.264, 7.3.3), of I and P slices as x264 writes them.
 
-use super::SpliceError;
-use super::bits::{BitReader, BitWriter};
-use super::nal::{NalUnit, kind};
-use super::parameters::{PictureOrder, PictureParameters, Sequence};
+use crate::h264::H264Error;
+use crate::h264::bits::{BitReader, BitWriter};
+use crate::h264::nal::{NalUnit, kind};
+use crate::h264::parameters::{PictureOrder, PictureParameters, Sequence};
 
 /// `disable_deblocking_filter_idc`: which edges of a slice's macroblocks are filtered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,17 +46,17 @@ pub(super) struct Slice {
 
 impl Slice {
     /// # Errors
-    /// [`SpliceError`] when it is cut off or has what only other settings bring.
+    /// [`H264Error`] when it is cut off or has what only other settings bring.
     pub(super) fn parse(
         unit: &NalUnit,
         sequence: &Sequence,
         picture: PictureParameters,
-    ) -> Result<Self, SpliceError> {
+    ) -> Result<Self, H264Error> {
         let mut reader = BitReader::new(&unit.rbsp);
         let header = SliceHeader::parse(&mut reader, unit, sequence)?;
         let qp = header.qp(picture);
         if !(0..=51).contains(&qp) {
-            return Err(SpliceError::Unsupported { what: "a quantiser of", found: qp as u32 });
+            return Err(H264Error::Unsupported { what: "a quantiser of", found: qp as u32 });
         }
         Ok(Self { unit_header: unit.header, header, data: reader.whole_bytes().to_vec() })
     }
@@ -67,8 +67,8 @@ impl SliceHeader {
         reader: &mut BitReader<'_>,
         unit: &NalUnit,
         sequence: &Sequence,
-    ) -> Result<Self, SpliceError> {
-        let unsupported = |what, found| Err(SpliceError::Unsupported { what, found });
+    ) -> Result<Self, H264Error> {
+        let unsupported = |what, found| Err(H264Error::Unsupported { what, found });
         let first_macroblock = reader.unsigned()?;
         let slice_type = reader.unsigned()?;
         let predicted = match slice_type % 5 {

@@ -4,7 +4,7 @@
 //! their neighbours do so too, and none of these has others. CABAC (ITU-T H.264, 9.3) codes two
 //! decisions for each: that it is skipped, and whether it is the last.
 
-use super::bits::BitWriter;
+use crate::h264::bits::BitWriter;
 
 /// m and n of table 9-13 for `mb_skip_flag` where no neighbour is coded (`ctxIdx` 11), for
 /// `cabac_init_idc` 0, 1 and 2.
@@ -152,14 +152,14 @@ mod tests {
 
     /// Reads decisions back as 9.3.3.2 says.
     struct Decoder<'a> {
-        bits: super::super::bits::BitReader<'a>,
+        bits: crate::h264::bits::BitReader<'a>,
         range: u32,
         offset: u32,
     }
 
     impl<'a> Decoder<'a> {
         fn new(data: &'a [u8]) -> Self {
-            let mut bits = super::super::bits::BitReader::new(data);
+            let mut bits = crate::h264::bits::BitReader::new(data);
             let offset = bits.bits(9).unwrap();
             Self { bits, range: 510, offset }
         }

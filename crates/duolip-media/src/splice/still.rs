@@ -11,8 +11,9 @@ use duolip_pipeline::units::FrameRate;
 
 use super::SpliceError;
 use super::header::Slice;
-use super::nal::{NalUnit, NalUnits, kind};
-use super::parameters::{PictureParameters, Sequence};
+use crate::h264::H264Error;
+use crate::h264::nal::{NalUnit, NalUnits, kind};
+use crate::h264::parameters::{PictureParameters, Sequence};
 use crate::program::POLL;
 
 /// How many are kept: as many avatars as speak at the same time.
@@ -63,10 +64,12 @@ impl StillPicture {
                 let slice = Slice::parse(unit, &sequence, picture)?;
                 match slice.header.first_macroblock {
                     first if first == row * sequence.width => Ok(slice),
-                    found => Err(SpliceError::Unsupported { what: "a row that begins at", found }),
+                    found => {
+                        Err(H264Error::Unsupported { what: "a row that begins at", found }.into())
+                    }
                 }
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, SpliceError>>()?;
         if rows.len() != frame.height.div_ceil(super::MACROBLOCK) {
             return Err(SpliceError::Missing("row of the still picture"));
         }

@@ -1,38 +1,49 @@
-//! Sequence and picture parameter sets: as much as slice headers depend on.
+//! Sequence and picture parameter sets: as much as slice headers and an MP4's index depend on.
 
-use super::SpliceError;
+use super::H264Error;
 use super::bits::BitReader;
 
 /// The profiles whose sequence parameter sets tell of chroma and bit depth.
-const HIGH_PROFILES: [u32; 4] = [100, 110, 122, 244];
+pub(crate) const HIGH_PROFILES: [u32; 4] = [100, 110, 122, 244];
+
+/// The side of a macroblock, in pixels.
+const MACROBLOCK: u64 = 16;
 
 /// `pic_order_cnt_type`, and how many bits a slice header has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PictureOrder {
+pub(crate) enum PictureOrder {
     /// 0: so many bits of `pic_order_cnt_lsb`.
     Counted(u32),
     /// 2: the order of decoding.
     AsDecoded,
 }
 
-/// A sequence parameter set, but for the height.
+/// What slice headers depend on of a sequence parameter set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sequence {
-    pub(super) frame_number_bits: u32,
-    pub(super) order: PictureOrder,
+pub(crate) struct Sequence {
+    pub(crate) frame_number_bits: u32,
+    pub(crate) order: PictureOrder,
     /// In macroblocks.
-    pub(super) width: u32,
+    pub(crate) width: u32,
 }
 
 /// An error when `found` is not what x264 writes for our settings.
-fn expect(what: &'static str, found: u32, wanted: u32) -> Result<(), SpliceError> {
-    if found == wanted { Ok(()) } else { Err(SpliceError::Unsupported { what, found }) }
+fn expect(what: &'static str, found: u32, wanted: u32) -> Result<(), H264Error> {
+    if found == wanted { Ok(()) } else { Err(H264Error::Unsupported { what, found }) }
 }
 
 impl Sequence {
     /// # Errors
-    /// [`SpliceError::Unsupported`] for anything but progressive 4:2:0 of eight bits.
-    pub(super) fn parse(rbsp: &[u8]) -> Result<Self, SpliceError> {
+    /// [`H264Error::Unsupported`] for anything but progressive 4:2:0 of eight bits.
+    pub(crate) fn parse(rbsp: &[u8]) -> Result<Self, H264Error> {
+        Self::parse_with_size(rbsp).map(|(sequence, _)| sequence)
+    }
+
+    /// The sequence parameter set, and width and height of its pictures, as they are shown.
+    ///
+    /// # Errors
+    /// As [`Sequence::parse`].
+    pub(crate) fn parse_with_size(rbsp: &[u8]) -> Result<(Self, [u16; 2]), H264Error> {
         let mut reader = BitReader::new(rbsp);
         let profile = reader.bits(8)?;
         reader.bits(16)?; // constraints and level
@@ -48,29 +59,46 @@ impl Sequence {
         let order = match reader.unsigned()? {
             0 => PictureOrder::Counted(reader.unsigned()? + 4),
             2 => PictureOrder::AsDecoded,
-            found => return Err(SpliceError::Unsupported { what: "pic_order_cnt_type", found }),
+            found => return Err(H264Error::Unsupported { what: "pic_order_cnt_type", found }),
         };
         reader.unsigned()?; // max_num_ref_frames
         reader.flag()?; // gaps_in_frame_num_value_allowed_flag
         let width = reader.unsigned()? + 1;
-        reader.unsigned()?; // height
+        let height = reader.unsigned()? + 1;
         expect("frame_mbs_only_flag", reader.bits(1)?, 1)?;
-        Ok(Self { frame_number_bits, order, width })
+        reader.flag()?; // direct_8x8_inference_flag
+        let mut cropped = [0; 4]; // left, right, top, bottom, in pairs of pixels
+        if reader.flag()? {
+            for side in &mut cropped {
+                *side = reader.unsigned()?;
+            }
+        }
+        let [left, right, top, bottom] = cropped.map(u64::from);
+        let shown = |what, blocks: u32, cropped: u64| {
+            let pixels = (u64::from(blocks) * MACROBLOCK).checked_sub(2 * cropped);
+            let pixels = pixels.and_then(|pixels| u16::try_from(pixels).ok());
+            pixels.ok_or(H264Error::Unsupported { what, found: blocks })
+        };
+        let size = [
+            shown("pic_width_in_mbs_minus1", width, left + right)?,
+            shown("pic_height_in_map_units_minus1", height, top + bottom)?,
+        ];
+        Ok((Self { frame_number_bits, order, width }, size))
     }
 }
 
 /// A picture parameter set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PictureParameters {
+pub(crate) struct PictureParameters {
     /// The quantiser that slices tell their difference from.
-    pub(super) initial_qp: i32,
+    pub(crate) initial_qp: i32,
 }
 
 impl PictureParameters {
     /// # Errors
-    /// [`SpliceError::Unsupported`] for slice groups, CAVLC, weighted prediction and other things
+    /// [`H264Error::Unsupported`] for slice groups, CAVLC, weighted prediction and other things
     /// that slice headers would have to tell of.
-    pub(super) fn parse(rbsp: &[u8]) -> Result<Self, SpliceError> {
+    pub(crate) fn parse(rbsp: &[u8]) -> Result<Self, H264Error> {
         let mut reader = BitReader::new(rbsp);
         expect("pic_parameter_set_id", reader.unsigned()?, 0)?;
         expect("seq_parameter_set_id", reader.unsigned()?, 0)?;

@@ -1,68 +1,68 @@
 //! Bits of an RBSP (an H.264 structure without emulation prevention): read, and written.
 
-use super::SpliceError;
+use super::H264Error;
 
 /// Reads bits from the most significant on.
 #[derive(Debug, Clone)]
-pub(super) struct BitReader<'a> {
+pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
     /// How many bits have been read.
     position: usize,
 }
 
 impl<'a> BitReader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, position: 0 }
     }
 
     /// u(1).
-    pub(super) fn flag(&mut self) -> Result<bool, SpliceError> {
-        let byte = *self.bytes.get(self.position / 8).ok_or(SpliceError::Truncated)?;
+    pub(crate) fn flag(&mut self) -> Result<bool, H264Error> {
+        let byte = *self.bytes.get(self.position / 8).ok_or(H264Error::Truncated)?;
         let bit = byte >> (7 - self.position % 8) & 1;
         self.position += 1;
         Ok(bit == 1)
     }
 
     /// u(count), at most 32 bits.
-    pub(super) fn bits(&mut self, count: u32) -> Result<u32, SpliceError> {
+    pub(crate) fn bits(&mut self, count: u32) -> Result<u32, H264Error> {
         (0..count).try_fold(0, |value, _| Ok(value << 1 | u32::from(self.flag()?)))
     }
 
     /// ue(v): an Exp-Golomb code.
-    pub(super) fn unsigned(&mut self) -> Result<u32, SpliceError> {
+    pub(crate) fn unsigned(&mut self) -> Result<u32, H264Error> {
         let mut zeros = 0;
         while !self.flag()? {
             zeros += 1;
             if zeros > 31 {
-                return Err(SpliceError::Truncated);
+                return Err(H264Error::Truncated);
             }
         }
         Ok((1 << zeros) - 1 + self.bits(zeros)?)
     }
 
     /// se(v): 0, 1, -1, 2, -2, …
-    pub(super) fn signed(&mut self) -> Result<i32, SpliceError> {
+    pub(crate) fn signed(&mut self) -> Result<i32, H264Error> {
         let code = i64::from(self.unsigned()?);
         let value = if code % 2 == 1 { (code + 1) / 2 } else { -code / 2 };
-        i32::try_from(value).map_err(|_| SpliceError::Truncated)
+        i32::try_from(value).map_err(|_| H264Error::Truncated)
     }
 
     /// What follows, from the next whole byte on.
-    pub(super) fn whole_bytes(&self) -> &'a [u8] {
+    pub(crate) fn whole_bytes(&self) -> &'a [u8] {
         self.bytes.get(self.position.div_ceil(8)..).unwrap_or_default()
     }
 }
 
 /// Writes bits from the most significant on.
 #[derive(Debug, Clone, Default)]
-pub(super) struct BitWriter {
+pub(crate) struct BitWriter {
     bytes: Vec<u8>,
     /// How many bits of the last byte are taken; 0 means all of them.
     taken: u32,
 }
 
 impl BitWriter {
-    pub(super) fn flag(&mut self, value: bool) {
+    pub(crate) fn flag(&mut self, value: bool) {
         if self.taken == 0 {
             self.bytes.push(0);
         }
@@ -73,14 +73,14 @@ impl BitWriter {
     }
 
     /// u(count).
-    pub(super) fn bits(&mut self, value: u32, count: u32) {
+    pub(crate) fn bits(&mut self, value: u32, count: u32) {
         for bit in (0..count).rev() {
             self.flag(value >> bit & 1 == 1);
         }
     }
 
     /// ue(v).
-    pub(super) fn unsigned(&mut self, value: u32) {
+    pub(crate) fn unsigned(&mut self, value: u32) {
         let code = u64::from(value) + 1;
         let length = 64 - code.leading_zeros();
         self.bits(0, length - 1);
@@ -90,13 +90,13 @@ impl BitWriter {
     }
 
     /// se(v).
-    pub(super) fn signed(&mut self, value: i32) {
+    pub(crate) fn signed(&mut self, value: i32) {
         let code = if value > 0 { 2 * i64::from(value) - 1 } else { -2 * i64::from(value) };
         self.unsigned(code as u32);
     }
 
     /// Fills the last byte up with `filling`, and gives all of them.
-    pub(super) fn into_bytes(mut self, filling: bool) -> Vec<u8> {
+    pub(crate) fn into_bytes(mut self, filling: bool) -> Vec<u8> {
         while self.taken != 0 {
             self.flag(filling);
         }

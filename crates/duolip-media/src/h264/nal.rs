@@ -2,8 +2,10 @@
 
 use std::io::{self, Read};
 
+use memchr::memmem;
+
 /// What a NAL unit holds: its `nal_unit_type`.
-pub(super) mod kind {
+pub(crate) mod kind {
     /// A slice of a picture that refers to another.
     pub(crate) const SLICE: u8 = 1;
     /// A slice of an IDR picture.
@@ -14,19 +16,24 @@ pub(super) mod kind {
     pub(crate) const PICTURE: u8 = 8;
 }
 
+/// The kind of a NAL unit that begins with `header`: its `nal_unit_type`.
+pub(crate) fn kind_of(header: u8) -> u8 {
+    header & 0x1f
+}
+
 const START_CODE: [u8; 3] = [0, 0, 1];
 const READ_BYTES: usize = 64 * 1024;
 
 /// A NAL unit without emulation prevention.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NalUnit {
+pub(crate) struct NalUnit {
     /// `nal_ref_idc` and `nal_unit_type`.
-    pub(super) header: u8,
-    pub(super) rbsp: Vec<u8>,
+    pub(crate) header: u8,
+    pub(crate) rbsp: Vec<u8>,
 }
 
 impl NalUnit {
-    fn of(coded: &[u8]) -> Option<Self> {
+    pub(crate) fn of(coded: &[u8]) -> Option<Self> {
         let (&header, payload) = coded.split_first()?;
         let mut rbsp = Vec::with_capacity(payload.len());
         let mut zeros = 0;
@@ -42,13 +49,13 @@ impl NalUnit {
     }
 
     /// `nal_unit_type`.
-    pub(super) fn kind(&self) -> u8 {
-        self.header & 0x1f
+    pub(crate) fn kind(&self) -> u8 {
+        kind_of(self.header)
     }
 }
 
 /// Appends a NAL unit to a byte stream.
-pub(super) fn append(stream: &mut Vec<u8>, header: u8, rbsp: &[&[u8]]) {
+pub(crate) fn append(stream: &mut Vec<u8>, header: u8, rbsp: &[&[u8]]) {
     stream.push(0);
     stream.extend(START_CODE);
     stream.push(header);
@@ -65,72 +72,75 @@ pub(super) fn append(stream: &mut Vec<u8>, header: u8, rbsp: &[&[u8]]) {
 
 /// Takes a byte stream apart as it comes.
 #[derive(Debug)]
-pub(super) struct NalUnits<R> {
+pub(crate) struct NalUnits<R> {
     source: R,
-    /// Begins behind a start code, once there was one.
+    /// What has been read.
     pending: Vec<u8>,
-    /// Up to here there is no start code in `pending`.
+    /// Where in `pending` the next unit begins: behind a start code, once there was one.
+    start: usize,
+    /// From `start` up to here there is no start code.
     searched: usize,
     begun: bool,
     ended: bool,
 }
 
 impl<R: Read> NalUnits<R> {
-    pub(super) fn new(source: R) -> Self {
-        Self { source, pending: Vec::new(), searched: 0, begun: false, ended: false }
+    pub(crate) fn new(source: R) -> Self {
+        Self { source, pending: Vec::new(), start: 0, searched: 0, begun: false, ended: false }
     }
 
     /// The next one; `None` behind the last.
-    pub(super) fn next(&mut self) -> io::Result<Option<NalUnit>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<NalUnit>> {
         loop {
-            let coded = self.next_coded()?;
-            let Some(coded) = coded else { return Ok(None) };
-            if let Some(unit) = NalUnit::of(&coded) {
+            let Some(coded) = self.next_coded()? else { return Ok(None) };
+            if let Some(unit) = NalUnit::of(coded) {
                 return Ok(Some(unit));
             }
         }
     }
 
-    fn next_coded(&mut self) -> io::Result<Option<Vec<u8>>> {
+    /// The next one as it stands in the stream, without its start code; `None` behind the last.
+    pub(crate) fn next_coded(&mut self) -> io::Result<Option<&[u8]>> {
         loop {
-            let found = self.pending[self.searched..].windows(3).position(|w| w == START_CODE);
-            if let Some(found) = found {
-                let at = self.searched + found;
-                let rest = self.pending.split_off(at + START_CODE.len());
-                let mut coded = std::mem::replace(&mut self.pending, rest);
-                self.searched = 0;
-                coded.truncate(at);
+            if let Some(found) = memmem::find(&self.pending[self.searched..], &START_CODE) {
+                let (start, end) = (self.start, self.searched + found);
+                self.start = end + START_CODE.len();
+                self.searched = self.start;
                 // What comes before the first start code is no NAL unit.
                 if std::mem::replace(&mut self.begun, true) {
-                    return Ok(Some(without_trailing_zeros(coded)));
+                    return Ok(Some(without_trailing_zeros(&self.pending[start..end])));
                 }
-                continue;
-            }
-            if self.ended {
-                let last = std::mem::take(&mut self.pending);
-                self.searched = 0;
+            } else if self.ended {
                 let begun = std::mem::replace(&mut self.begun, false);
+                let last = &self.pending[self.start..];
                 return Ok(begun.then(|| without_trailing_zeros(last)));
-            }
-            self.searched = self.pending.len().saturating_sub(START_CODE.len() - 1);
-            let length = self.pending.len();
-            self.pending.resize(length + READ_BYTES, 0);
-            let read = self.source.read(&mut self.pending[length..]);
-            self.pending.truncate(length + *read.as_ref().unwrap_or(&0));
-            match read {
-                Ok(read) => self.ended = read == 0,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            } else {
+                self.read_on()?;
             }
         }
+    }
+
+    fn read_on(&mut self) -> io::Result<()> {
+        self.pending.drain(..self.start);
+        self.start = 0;
+        let length = self.pending.len();
+        self.searched = length.saturating_sub(START_CODE.len() - 1);
+        self.pending.resize(length + READ_BYTES, 0);
+        let read = self.source.read(&mut self.pending[length..]);
+        self.pending.truncate(length + *read.as_ref().unwrap_or(&0));
+        match read {
+            Ok(read) => self.ended = read == 0,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 
 /// A NAL unit never ends with a zero; zeros before a start code belong to the byte stream.
-fn without_trailing_zeros(mut coded: Vec<u8>) -> Vec<u8> {
+fn without_trailing_zeros(coded: &[u8]) -> &[u8] {
     let length = coded.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    coded.truncate(length);
-    coded
+    &coded[..length]
 }
 
 #[cfg(test)]
