@@ -19,7 +19,7 @@ const STEP: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Panels {
     pub(crate) depth: usize,
-    count: usize,
+    outputs: usize,
     values: Aligned,
 }
 
@@ -48,17 +48,23 @@ impl Panels {
                 }
             }
         }
-        all.map(|values| Self { depth, count, values })
+        all.map(|values| Self { depth, outputs, values })
+    }
+
+    /// Values of all panels.
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.outputs.next_multiple_of(PANEL) * self.depth
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.count * self.depth * PANEL * size_of::<f32>()
+        self.len() * size_of::<f32>()
     }
 
-    /// How many vectors of outputs there are.
+    /// How many vectors have outputs in them.
     #[inline(always)]
     pub(crate) fn vectors<S: Simd>(&self) -> usize {
-        self.count * vectors::<S>()
+        self.outputs.div_ceil(S::F32_LANES)
     }
 
     /// The weights of inputs `from..from + depth` for the outputs in vector `at`.
@@ -66,7 +72,7 @@ impl Panels {
     pub(crate) fn column<S: Simd>(&self, at: usize, from: usize, depth: usize) -> Column<'_> {
         let (panel, vector) = (at / vectors::<S>(), at % vectors::<S>());
         let start = (panel * self.depth + from) * PANEL;
-        let values = self.values.get(self.count * self.depth * PANEL);
+        let values = self.values.get(self.len());
         Column { panel: &values[start..start + depth * PANEL], vector }
     }
 }
@@ -97,9 +103,9 @@ macro_rules! weights {
 }
 
 /// A function that adds to `sums` the products of as many rows as there are names, each `rows[i]`,
-/// and of two columns of weights, or of one. Sums are names and no array, and so stay in registers.
+/// and of two columns of weights. Sums are names and no array, and so stay in registers.
 macro_rules! rows {
-    ($two:ident, $one:ident, $count:literal, $($row:ident $index:literal $a:ident $b:ident),+) => {
+    ($two:ident, $count:literal, $($row:ident $index:literal $a:ident $b:ident),+) => {
         #[inline(always)]
         fn $two<S: Simd>(
             simd: S,
@@ -140,9 +146,14 @@ macro_rules! rows {
             *one_sums = [$($a),+];
             *other_sums = [$($b),+];
         }
+    };
+}
 
+/// The same of one column.
+macro_rules! rows_of_one {
+    ($one:ident, $count:literal, $($row:ident $index:literal $a:ident),+) => {
         #[inline(always)]
-        fn $one<S: Simd>(
+        pub(crate) fn $one<S: Simd>(
             simd: S,
             sums: &mut [S::f32s; $count],
             rows: &[&[f32]; $count],
@@ -172,11 +183,11 @@ macro_rules! rows {
     };
 }
 
-rows!(two_of_twelve, one_of_twelve, 12, r0 0 a0 b0, r1 1 a1 b1, r2 2 a2 b2, r3 3 a3 b3,
-    r4 4 a4 b4, r5 5 a5 b5, r6 6 a6 b6, r7 7 a7 b7, r8 8 a8 b8, r9 9 a9 b9, r10 10 a10 b10,
-    r11 11 a11 b11);
-rows!(two_of_six, one_of_six, 6, r0 0 a0 b0, r1 1 a1 b1, r2 2 a2 b2, r3 3 a3 b3, r4 4 a4 b4,
-    r5 5 a5 b5);
+rows!(two_of_twelve, 12, r0 0 a0 b0, r1 1 a1 b1, r2 2 a2 b2, r3 3 a3 b3, r4 4 a4 b4, r5 5 a5 b5,
+    r6 6 a6 b6, r7 7 a7 b7, r8 8 a8 b8, r9 9 a9 b9, r10 10 a10 b10, r11 11 a11 b11);
+rows!(two_of_six, 6, r0 0 a0 b0, r1 1 a1 b1, r2 2 a2 b2, r3 3 a3 b3, r4 4 a4 b4, r5 5 a5 b5);
+rows_of_one!(accumulate_one, 12, r0 0 a0, r1 1 a1, r2 2 a2, r3 3 a3, r4 4 a4, r5 5 a5, r6 6 a6,
+    r7 7 a7, r8 8 a8, r9 9 a9, r10 10 a10, r11 11 a11);
 
 /// Adds to `sums` the products of `rows` and two columns.
 #[inline(always)]
@@ -194,22 +205,5 @@ pub(crate) fn accumulate_two<S: Simd>(
         let (one, other) = (one.as_chunks_mut::<6>().0, other.as_chunks_mut::<6>().0);
         two_of_six(simd, [&mut one[0], &mut other[0]], &rows[0], columns);
         two_of_six(simd, [&mut one[1], &mut other[1]], &rows[1], columns);
-    }
-}
-
-/// Adds to `sums` the products of `rows` and a column.
-#[inline(always)]
-pub(crate) fn accumulate_one<S: Simd>(
-    simd: S,
-    sums: &mut [S::f32s; ROWS],
-    rows: &[&[f32]; ROWS],
-    column: Column<'_>,
-) {
-    if S::F32_LANES == 16 {
-        one_of_twelve(simd, sums, rows, column);
-    } else {
-        let (rows, sums) = (rows.as_chunks::<6>().0, sums.as_chunks_mut::<6>().0);
-        one_of_six(simd, &mut sums[0], &rows[0], column);
-        one_of_six(simd, &mut sums[1], &rows[1], column);
     }
 }

@@ -3,7 +3,7 @@
 use crate::direct::{Direct, Kernel};
 use crate::lanes::{PANEL, Panels};
 use crate::map::Shape;
-use crate::winograd::{PLACES, Winograd};
+use crate::winograd::Winograd;
 
 /// A layer: sums over its input, something added to them, and negative values cut off or not.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,7 +119,7 @@ fn convolution(
     if kernel == [3, 3]
         && stride == [1, 1]
         && input.channels >= PANEL
-        && PLACES * input.channels * output.channels * size_of::<f32>() <= MOST_TRANSFORMED_BYTES
+        && Winograd::bytes_for(input, output) <= MOST_TRANSFORMED_BYTES
     {
         return (Kind::Winograd(Box::new(Winograd::new(input, output, starts, weight))), output);
     }

@@ -1,13 +1,15 @@
 //! Convolutions of 3 x 3 by Winograd's algorithm: 36 products for 4 x 4 results, which take 144 as
-//! they are defined.
+//! they are defined, or 25 for 3 x 3, where maps are no multiple of four.
 //!
-//! Tiles of 6 x 6 inputs are transformed, multiplied place by place with the transformed kernels,
-//! a matrix product per place, and transformed back.
+//! Tiles of inputs, two rows and columns larger, are transformed, multiplied place by place with the
+//! transformed kernels, a matrix product per place, and transformed back.
 //!
 //! # Source
-//! A. Lavin, S. Gray: Fast Algorithms for Convolutional Neural Networks, 2015; F(4 x 4, 3 x 3).
+//! A. Lavin, S. Gray: Fast Algorithms for Convolutional Neural Networks, 2015; F(4 x 4, 3 x 3) and
+//! F(3 x 3, 3 x 3).
 
 use std::collections::TryReserveError;
+use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
@@ -17,12 +19,46 @@ use crate::map::Shape;
 use crate::memory::Aligned;
 use crate::store::{End, load, save};
 
-/// Rows and columns of results in a tile.
-const RESULTS: usize = 4;
-/// Rows and columns of inputs in a tile.
-const INPUTS: usize = 6;
-/// Places of a transformed tile.
-pub(crate) const PLACES: usize = INPUTS * INPUTS;
+/// A size of tile, with its transforms.
+trait Tile {
+    /// Rows and columns of results.
+    const RESULTS: usize;
+    /// Rows and columns of inputs, two more.
+    const INPUTS: usize;
+    /// `G`: of a line of a kernel.
+    const KERNEL: &[[f64; 3]];
+
+    /// `B^T d`: of a line of inputs.
+    fn forward<S: Simd>(simd: S, d: Line<S>) -> Line<S>;
+
+    /// `A^T m`: of a line of products.
+    fn back<S: Simd>(simd: S, m: Line<S>) -> Line<S>;
+}
+
+/// The most inputs in a line of a tile.
+const MOST_INPUTS: usize = 6;
+
+/// What `$each` gives for `$at` from 0 up to `$count`, 6 or 5: then the sixth is not used. Written out,
+/// so that no memory is cleared first.
+macro_rules! lines {
+    ($at:ident, $count:expr, $each:expr) => {
+        [
+            lines!(@ $at, 0, $each),
+            lines!(@ $at, 1, $each),
+            lines!(@ $at, 2, $each),
+            lines!(@ $at, 3, $each),
+            lines!(@ $at, 4, $each),
+            lines!(@ $at, if $count == 6 { 5 } else { 4 }, $each),
+        ]
+    };
+    (@ $at:ident, $number:expr, $each:expr) => {{
+        let $at = $number;
+        $each
+    }};
+}
+
+/// A line of a tile, of which as much is used as the tile has.
+type Line<S> = [<S as Simd>::f32s; MOST_INPUTS];
 
 /// How many bytes of transformed tiles are worked on at a time: what a core's own cache holds.
 const BLOCK_BYTES: usize = 768 << 10;
@@ -34,8 +70,10 @@ pub(crate) struct Winograd {
     pub(crate) output: Shape,
     /// Zeros read above and left of the input.
     pub(crate) pads: [usize; 2],
+    /// Rows and columns of results in a tile: 3 or 4.
+    results: usize,
     /// For each place of a transformed tile, `[channels, outputs]`.
-    pub(crate) weights: [Panels; PLACES],
+    weights: Vec<Panels>,
 }
 
 /// Memory that layers share.
@@ -53,10 +91,20 @@ impl Winograd {
     /// The convolution with `weight`, `[outputs, channels, 3, 3]`.
     pub(crate) fn new(input: Shape, output: Shape, pads: [usize; 2], weight: &[f32]) -> Self {
         let kernels = weight.as_chunks::<9>().0;
-        let weights = Panels::several(input.used, output.used, |channel, output| {
-            kernel(&kernels[output * input.used + channel])
-        });
-        Self { input, output, pads, weights }
+        let of = |channel: usize, output: usize| &kernels[output * input.used + channel];
+        let results = results(output);
+        let (depth, outputs) = (input.used, output.used);
+        let weights = if results == Four::RESULTS {
+            Panels::several::<36>(depth, outputs, |k, o| kernel(Four::KERNEL, of(k, o))).into()
+        } else {
+            Panels::several::<25>(depth, outputs, |k, o| kernel(Three::KERNEL, of(k, o))).into()
+        };
+        Self { input, output, pads, results, weights }
+    }
+
+    /// Bytes of the transformed weights for maps of these shapes.
+    pub(crate) fn bytes_for(input: Shape, output: Shape) -> usize {
+        places(results(output)) * input.channels * output.channels * size_of::<f32>()
     }
 
     pub(crate) fn weight_bytes(&self) -> usize {
@@ -66,19 +114,33 @@ impl Winograd {
     /// How many tiles of `mouths` are worked on at a time, and how many values there are from one
     /// place's inputs to the next then, and from its products.
     fn block(&self, mouths: usize) -> (usize, [usize; 2]) {
-        let [down, right] = self.tiles();
+        let [down, right] = tiles(self.output, self.results);
         let values = [self.input.channels, self.output.channels];
-        let tile_bytes = PLACES * (values[0] + values[1]) * size_of::<f32>();
+        let tile_bytes = self.weights.len() * (values[0] + values[1]) * size_of::<f32>();
         let block = (BLOCK_BYTES / tile_bytes / ROWS).max(1) * ROWS;
         let block = block.min((mouths * down * right).next_multiple_of(ROWS));
         // A line of the cache more: else all places of a tile would want the same one.
         (block, values.map(|values| block * values + PANEL))
     }
+}
 
-    /// Rows and columns of tiles.
-    fn tiles(&self) -> [usize; 2] {
-        [self.output.height, self.output.width].map(|size| size.div_ceil(RESULTS))
-    }
+/// The results of a tile with which `output` takes the fewest products.
+fn results(output: Shape) -> usize {
+    let products = |results| {
+        let [down, right] = tiles(output, results);
+        down * right * places(results)
+    };
+    if products(Four::RESULTS) < products(Three::RESULTS) { Four::RESULTS } else { Three::RESULTS }
+}
+
+/// Rows and columns of tiles with so many rows and columns of `results`.
+fn tiles(output: Shape, results: usize) -> [usize; 2] {
+    [output.height, output.width].map(|size| size.div_ceil(results))
+}
+
+/// Places of a transformed tile.
+fn places(results: usize) -> usize {
+    (results + 2) * (results + 2)
 }
 
 impl Scratch {
@@ -86,31 +148,24 @@ impl Scratch {
     pub(crate) fn reserve(&mut self, layer: &Ready, mouths: usize) -> Result<(), TryReserveError> {
         if let Kind::Winograd(layer) = &layer.kind {
             let (_, steps) = layer.block(mouths);
-            self.inputs.reserve(PLACES * steps[0])?;
-            self.products.reserve(PLACES * steps[1])?;
-            self.tile.reserve(PLACES * layer.input.channels)?;
+            let places = layer.weights.len();
+            self.inputs.reserve(places * steps[0])?;
+            self.products.reserve(places * steps[1])?;
+            self.tile.reserve(places * layer.input.channels)?;
         }
         Ok(())
     }
 }
 
 /// `G g G^T`.
-fn kernel(taps: &[f32; 9]) -> [f32; PLACES] {
-    const G: [[f64; 3]; INPUTS] = [
-        [1.0 / 4.0, 0.0, 0.0],
-        [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
-        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
-        [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
-        [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
-        [0.0, 0.0, 1.0],
-    ];
-    let [one, other, third] = [0, 3, 6].map(|row| {
+fn kernel<const PLACES: usize>(table: &[[f64; 3]], taps: &[f32; 9]) -> [f32; PLACES] {
+    let row = |row: usize, [a, b, c]: [f64; 3]| {
         let taps = [taps[row], taps[row + 1], taps[row + 2]].map(f64::from);
-        G.map(|right| right[0] * taps[0] + right[1] * taps[1] + right[2] * taps[2])
-    });
+        a * taps[0] + b * taps[1] + c * taps[2]
+    };
     std::array::from_fn(|place| {
-        let (down, column) = (G[place / INPUTS], place % INPUTS);
-        (down[0] * one[column] + down[1] * other[column] + down[2] * third[column]) as f32
+        let (down, right) = (table[place / table.len()], table[place % table.len()]);
+        (down[0] * row(0, right) + down[1] * row(3, right) + down[2] * row(6, right)) as f32
     })
 }
 
@@ -128,20 +183,32 @@ impl WithSimd for Apply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        if self.layer.results == Four::RESULTS {
+            self.by::<S, Four>(simd);
+        } else {
+            self.by::<S, Three>(simd);
+        }
+    }
+}
+
+impl Apply<'_> {
+    #[inline(always)]
+    fn by<S: Simd, T: Tile>(self, simd: S) {
         let Self { layer, end, input, output, scratch } = self;
-        let [down, right] = layer.tiles();
+        let [down, right] = tiles(layer.output, T::RESULTS);
         let mouths = output.len() / layer.output.len();
         let total = mouths * down * right;
         let (block, steps) = layer.block(mouths);
-        let inputs = scratch.inputs.get_mut(PLACES * steps[0]);
-        let products = scratch.products.get_mut(PLACES * steps[1]);
-        let tile = scratch.tile.get_mut(PLACES * layer.input.channels);
+        let places = layer.weights.len();
+        let inputs = scratch.inputs.get_mut(places * steps[0]);
+        let products = scratch.products.get_mut(places * steps[1]);
+        let tile = scratch.tile.get_mut(places * layer.input.channels);
         for first in (0..total).step_by(block) {
             let count = block.min(total - first);
             let tiles = Tiles { layer, down, right, first, count, block, steps };
-            simd.vectorize(Forward { tiles, input, tile, to: inputs });
+            simd.vectorize(Forward::<T> { tiles, input, tile, to: inputs, size: PhantomData });
             simd.vectorize(Multiply { tiles, from: inputs, to: products });
-            simd.vectorize(Back { tiles, end, from: products, output });
+            simd.vectorize(Back::<T> { tiles, end, from: products, output, size: PhantomData });
         }
     }
 }
@@ -195,14 +262,15 @@ impl Place {
 }
 
 /// `B^T d B` of each tile.
-struct Forward<'a> {
+struct Forward<'a, T> {
     tiles: Tiles<'a>,
     input: &'a [f32],
     tile: &'a mut [f32],
     to: &'a mut [f32],
+    size: PhantomData<T>,
 }
 
-impl WithSimd for Forward<'_> {
+impl<T: Tile> WithSimd for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -212,35 +280,28 @@ impl WithSimd for Forward<'_> {
         let mut place = self.tiles.place();
         for at in 0..self.tiles.count {
             // With the border counted, and never negative since padding is at most 1.
-            let top = place.down * RESULTS + 1 - pads[0];
-            let left = place.right * RESULTS + 1 - pads[1];
+            let top = place.down * T::RESULTS + 1 - pads[0];
+            let left = place.right * T::RESULTS + 1 - pads[1];
             let map = &self.input[place.mouth * input.len()..(place.mouth + 1) * input.len()];
             place = place.next(self.tiles);
-            let inside = top + INPUTS <= input.height + 2 && left + INPUTS <= input.width + 2;
+            let inside = top + T::INPUTS <= input.height + 2 && left + T::INPUTS <= input.width + 2;
             let (from, row) = if inside {
                 (&map[input.at(top, left)..], input.row())
             } else {
-                cut_out(input, map, [top, left], self.tile);
-                (&self.tile[..], INPUTS * channels)
+                cut_out(input, map, [top, left], T::INPUTS, self.tile);
+                (&self.tile[..], T::INPUTS * channels)
             };
             let step = self.tiles.steps[0];
             let to = &mut self.to[at * channels..];
-            for start in (0..channels).step_by(S::F32_LANES) {
-                let mut half = [[simd.splat_f32s(0.0); INPUTS]; INPUTS];
-                for x in 0..INPUTS {
-                    let mut column = [simd.splat_f32s(0.0); INPUTS];
-                    for y in 0..INPUTS {
-                        column[y] = load::<S>(from, y * row + x * channels + start);
-                    }
-                    let column = forward(simd, column);
-                    for y in 0..INPUTS {
-                        half[y][x] = column[y];
-                    }
-                }
-                for y in 0..INPUTS {
-                    let line = forward(simd, half[y]);
-                    for x in 0..INPUTS {
-                        save::<S>(to, (y * INPUTS + x) * step + start, line[x]);
+            for start in (0..input.used).step_by(S::F32_LANES) {
+                let columns = lines!(x, T::INPUTS, {
+                    let column = load_line::<S, T>(from, x * channels + start, row);
+                    T::forward(simd, column)
+                });
+                for y in 0..T::INPUTS {
+                    let line = T::forward(simd, across::<S>(&columns, y));
+                    for x in 0..T::INPUTS {
+                        save::<S>(to, (y * T::INPUTS + x) * step + start, line[x]);
                     }
                 }
             }
@@ -248,10 +309,11 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-/// The tile at row `top`, column `left` of `map`, border counted, with zeros beyond the border.
-fn cut_out(shape: Shape, map: &[f32], [top, left]: [usize; 2], tile: &mut [f32]) {
-    let width = INPUTS.min(shape.width + 2 - left) * shape.channels;
-    for (y, line) in tile.chunks_exact_mut(INPUTS * shape.channels).take(INPUTS).enumerate() {
+/// The tile with so many `inputs` at row `top`, column `left` of `map`, border counted, with zeros
+/// beyond the border.
+fn cut_out(shape: Shape, map: &[f32], [top, left]: [usize; 2], inputs: usize, tile: &mut [f32]) {
+    let width = inputs.min(shape.width + 2 - left) * shape.channels;
+    for (y, line) in tile.chunks_exact_mut(inputs * shape.channels).take(inputs).enumerate() {
         if top + y < shape.height + 2 {
             let start = shape.at(top + y, left);
             line[..width].copy_from_slice(&map[start..start + width]);
@@ -260,6 +322,19 @@ fn cut_out(shape: Shape, map: &[f32], [top, left]: [usize; 2], tile: &mut [f32])
             line.fill(0.0);
         }
     }
+}
+
+/// A tile's values that begin at `start`, each `step` after the one before.
+#[inline(always)]
+fn load_line<S: Simd, T: Tile>(from: &[f32], start: usize, step: usize) -> Line<S> {
+    lines!(at, T::INPUTS, load::<S>(from, start + at * step))
+}
+
+/// Value `at` of each line.
+#[inline(always)]
+fn across<S: Simd>(lines: &[Line<S>; MOST_INPUTS], at: usize) -> Line<S> {
+    let [a, b, c, d, e, f] = lines;
+    [a[at], b[at], c[at], d[at], e[at], f[at]]
 }
 
 /// A matrix product for each place of the transformed tiles.
@@ -312,14 +387,15 @@ impl WithSimd for Multiply<'_> {
 }
 
 /// `A^T m A` of each tile, and the layer's end.
-struct Back<'a> {
+struct Back<'a, T> {
     tiles: Tiles<'a>,
     end: End<'a>,
     from: &'a [f32],
     output: &'a mut [f32],
+    size: PhantomData<T>,
 }
 
-impl WithSimd for Back<'_> {
+impl<T: Tile> WithSimd for Back<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -328,26 +404,20 @@ impl WithSimd for Back<'_> {
         let output = layer.output;
         let mut place = self.tiles.place();
         for at in 0..count {
-            let (mouth, top, left) = (place.mouth, place.down * RESULTS, place.right * RESULTS);
+            let Place { mouth, down, right } = place;
+            let (top, left) = (down * T::RESULTS, right * T::RESULTS);
             place = place.next(self.tiles);
-            let height = RESULTS.min(output.height - top);
-            let width = RESULTS.min(output.width - left);
+            let height = T::RESULTS.min(output.height - top);
+            let width = T::RESULTS.min(output.width - left);
             let from = &self.from[at * output.channels..];
             let map = &mut self.output[mouth * output.len()..(mouth + 1) * output.len()];
-            for start in (0..output.channels).step_by(S::F32_LANES) {
-                let mut half = [[simd.splat_f32s(0.0); INPUTS]; RESULTS];
-                for x in 0..INPUTS {
-                    let mut column = [simd.splat_f32s(0.0); INPUTS];
-                    for y in 0..INPUTS {
-                        column[y] = load::<S>(from, (y * INPUTS + x) * step + start);
-                    }
-                    let column = back(simd, column);
-                    for y in 0..RESULTS {
-                        half[y][x] = column[y];
-                    }
-                }
+            for start in (0..output.used).step_by(S::F32_LANES) {
+                let columns = lines!(x, T::INPUTS, {
+                    let first = x * step + start;
+                    T::back(simd, load_line::<S, T>(from, first, T::INPUTS * step))
+                });
                 for y in 0..height {
-                    let line = back(simd, half[y]);
+                    let line = T::back(simd, across::<S>(&columns, y));
                     for x in 0..width {
                         let place = output.at(top + y + 1, left + x + 1);
                         save::<S>(
@@ -362,40 +432,114 @@ impl WithSimd for Back<'_> {
     }
 }
 
-/// `B^T d`, a column.
-#[inline(always)]
-fn forward<S: Simd>(simd: S, d: [S::f32s; INPUTS]) -> [S::f32s; INPUTS] {
-    let even = scaled(simd, -4.0, d[2], d[4]);
-    let odd = scaled(simd, -4.0, d[1], d[3]);
-    let near = simd.sub_f32s(d[4], d[2]);
-    let far = simd.sub_f32s(d[3], d[1]);
-    [
-        scaled(simd, 4.0, d[0], scaled(simd, -5.0, d[2], d[4])),
-        simd.add_f32s(even, odd),
-        simd.sub_f32s(even, odd),
-        scaled(simd, 2.0, far, near),
-        scaled(simd, -2.0, far, near),
-        scaled(simd, 4.0, d[1], scaled(simd, -5.0, d[3], d[5])),
-    ]
+/// 4 x 4 results of 6 x 6 inputs.
+struct Four;
+
+impl Tile for Four {
+    const RESULTS: usize = 4;
+    const INPUTS: usize = 6;
+    const KERNEL: &[[f64; 3]] = &[
+        [1.0 / 4.0, 0.0, 0.0],
+        [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
+        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+        [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
+        [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+        [0.0, 0.0, 1.0],
+    ];
+
+    #[inline(always)]
+    fn forward<S: Simd>(simd: S, d: Line<S>) -> Line<S> {
+        let even = scaled(simd, -4.0, d[2], d[4]);
+        let odd = scaled(simd, -4.0, d[1], d[3]);
+        let near = simd.sub_f32s(d[4], d[2]);
+        let far = simd.sub_f32s(d[3], d[1]);
+        [
+            scaled(simd, 4.0, d[0], scaled(simd, -5.0, d[2], d[4])),
+            simd.add_f32s(even, odd),
+            simd.sub_f32s(even, odd),
+            scaled(simd, 2.0, far, near),
+            scaled(simd, -2.0, far, near),
+            scaled(simd, 4.0, d[1], scaled(simd, -5.0, d[3], d[5])),
+        ]
+    }
+
+    #[inline(always)]
+    fn back<S: Simd>(simd: S, m: Line<S>) -> Line<S> {
+        let one_plus = simd.add_f32s(m[1], m[2]);
+        let one_minus = simd.sub_f32s(m[1], m[2]);
+        let two_plus = simd.add_f32s(m[3], m[4]);
+        let two_minus = simd.sub_f32s(m[3], m[4]);
+        let none = simd.splat_f32s(0.0);
+        [
+            simd.add_f32s(m[0], simd.add_f32s(one_plus, two_plus)),
+            scaled(simd, 2.0, two_minus, one_minus),
+            scaled(simd, 4.0, two_plus, one_plus),
+            scaled(simd, 8.0, two_minus, simd.add_f32s(one_minus, m[5])),
+            none,
+            none,
+        ]
+    }
 }
 
-/// `A^T m`, a column.
-#[inline(always)]
-fn back<S: Simd>(simd: S, m: [S::f32s; INPUTS]) -> [S::f32s; RESULTS] {
-    let one_plus = simd.add_f32s(m[1], m[2]);
-    let one_minus = simd.sub_f32s(m[1], m[2]);
-    let two_plus = simd.add_f32s(m[3], m[4]);
-    let two_minus = simd.sub_f32s(m[3], m[4]);
-    [
-        simd.add_f32s(m[0], simd.add_f32s(one_plus, two_plus)),
-        scaled(simd, 2.0, two_minus, one_minus),
-        scaled(simd, 4.0, two_plus, one_plus),
-        scaled(simd, 8.0, two_minus, simd.add_f32s(one_minus, m[5])),
-    ]
+/// 3 x 3 results of 5 x 5 inputs.
+struct Three;
+
+impl Tile for Three {
+    const RESULTS: usize = 3;
+    const INPUTS: usize = 5;
+    const KERNEL: &[[f64; 3]] = &[
+        [1.0 / 2.0, 0.0, 0.0],
+        [-1.0 / 2.0, -1.0 / 2.0, -1.0 / 2.0],
+        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+        [1.0 / 6.0, 1.0 / 3.0, 2.0 / 3.0],
+        [0.0, 0.0, 1.0],
+    ];
+
+    #[inline(always)]
+    fn forward<S: Simd>(simd: S, d: Line<S>) -> Line<S> {
+        let near = simd.sub_f32s(d[3], d[1]);
+        [
+            scaled(simd, 2.0, simd.sub_f32s(d[0], d[2]), near),
+            scaled(simd, -2.0, d[1], simd.sub_f32s(d[3], d[2])),
+            scaled(simd, 2.0, d[1], scaled(simd, -3.0, d[2], d[3])),
+            near,
+            scaled(simd, -2.0, near, simd.sub_f32s(d[4], d[2])),
+            simd.splat_f32s(0.0),
+        ]
+    }
+
+    #[inline(always)]
+    fn back<S: Simd>(simd: S, m: Line<S>) -> Line<S> {
+        let plus = simd.add_f32s(m[1], m[2]);
+        let minus = simd.sub_f32s(m[1], m[2]);
+        let none = simd.splat_f32s(0.0);
+        [
+            simd.add_f32s(m[0], simd.add_f32s(plus, m[3])),
+            scaled(simd, 2.0, m[3], minus),
+            scaled(simd, 4.0, m[3], simd.add_f32s(plus, m[4])),
+            none,
+            none,
+            none,
+        ]
+    }
 }
 
 /// `factor * value + plus`.
 #[inline(always)]
 fn scaled<S: Simd>(simd: S, factor: f32, value: S::f32s, plus: S::f32s) -> S::f32s {
     simd.mul_add_e_f32s(simd.splat_f32s(factor), value, plus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_gets_the_tiles_with_which_it_takes_the_fewest_products() {
+        for (height, width, wanted) in
+            [(3, 3, 3), (6, 6, 3), (9, 6, 3), (9, 12, 3), (4, 4, 4), (8, 12, 4), (27, 16, 4)]
+        {
+            assert_eq!(results(Shape::of_layer(height, width, 16)), wanted, "{height} x {width}");
+        }
+    }
 }
