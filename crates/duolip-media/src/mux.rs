@@ -47,6 +47,9 @@ pub(crate) enum MuxError {
         /// Which segment.
         index: usize,
     },
+    /// A segment's file is not what it was when the index was made.
+    #[error("a segment changed while it was joined")]
+    Changed,
     /// No parameter sets.
     #[error("the segments have no sequence parameter set")]
     NoParameters,
@@ -99,13 +102,15 @@ impl Muxer for Mp4Muxer {
         let mut file = BufWriter::new(File::create(video).map_err(unwritten)?);
         file.write_all(&head).map_err(unwritten)?;
         let mut of_segments = OfSegments::new(segments);
-        let mut heard = 0;
-        for [pictures, samples] in seconds {
+        let (mut shown, mut heard) = (0, 0);
+        for [count, samples] in seconds {
             check_cancelled(cancel)?;
-            for _ in 0..pictures {
-                let picture = of_segments.next()?.unwrap_or_default();
+            for &size in &pictures.sizes[shown..shown + count] {
+                let picture = of_segments.next()?.filter(|picture| picture.size() == size);
+                let picture = picture.ok_or_else(|| mux_error(MuxError::Changed))?;
                 file.write_all(&picture.bytes).map_err(unwritten)?;
             }
+            shown += count;
             for at in heard..heard + samples {
                 let sample = sound.sample(at).map_err(|source| {
                     mux_error(MuxError::Speech { path: speech.to_owned(), source: source.into() })
@@ -133,11 +138,11 @@ fn picture_table(
 ) -> Result<PictureTable, ConcatError> {
     let mut table = PictureTable::default();
     for segment in segments {
-        check_cancelled(cancel)?;
         let mut pictures = pictures_of(segment)?;
         let before = table.sizes.len();
         while let Some(picture) = pictures.next().map_err(|source| unreadable(segment, source))? {
-            table.sizes.push(picture.bytes.len() as u32);
+            check_cancelled(cancel)?;
+            table.sizes.push(picture.size());
             if picture.is_keyframe {
                 table.keyframes.push(table.sizes.len() as u32);
             }

@@ -34,16 +34,24 @@ fn expect(what: &'static str, found: u32, wanted: u32) -> Result<(), H264Error> 
 
 impl Sequence {
     /// # Errors
-    /// [`H264Error::Unsupported`] for anything but progressive 4:2:0 of eight bits.
+    /// [`H264Error::Unsupported`] for anything but progressive 4:2:0 of eight bits, with losses.
     pub(crate) fn parse(rbsp: &[u8]) -> Result<Self, H264Error> {
-        Self::parse_with_size(rbsp).map(|(sequence, _)| sequence)
+        let (sequence, _, is_lossless) = Self::read(rbsp)?;
+        expect("qpprime_y_zero_transform_bypass_flag", u32::from(is_lossless), 0)?;
+        Ok(sequence)
     }
 
-    /// The sequence parameter set, and width and height of its pictures, as they are shown.
+    /// Width and height of the pictures, as they are shown.
     ///
     /// # Errors
-    /// As [`Sequence::parse`].
-    pub(crate) fn parse_with_size(rbsp: &[u8]) -> Result<(Self, [u16; 2]), H264Error> {
+    /// [`H264Error::Unsupported`] for anything but progressive 4:2:0 of eight bits.
+    pub(crate) fn picture_size(rbsp: &[u8]) -> Result<[u16; 2], H264Error> {
+        Self::read(rbsp).map(|(_, size, _)| size)
+    }
+
+    /// The sequence parameter set, the size of its pictures, and whether they may be lossless.
+    fn read(rbsp: &[u8]) -> Result<(Self, [u16; 2], bool), H264Error> {
+        let mut is_lossless = false;
         let mut reader = BitReader::new(rbsp);
         let profile = reader.bits(8)?;
         reader.bits(16)?; // constraints and level
@@ -52,7 +60,7 @@ impl Sequence {
             expect("chroma_format_idc", reader.unsigned()?, 1)?;
             expect("bit_depth_luma_minus8", reader.unsigned()?, 0)?;
             expect("bit_depth_chroma_minus8", reader.unsigned()?, 0)?;
-            expect("qpprime_y_zero_transform_bypass_flag", reader.bits(1)?, 0)?;
+            is_lossless = reader.flag()?;
             expect("seq_scaling_matrix_present_flag", reader.bits(1)?, 0)?;
         }
         let frame_number_bits = reader.unsigned()? + 4;
@@ -83,7 +91,7 @@ impl Sequence {
             shown("pic_width_in_mbs_minus1", width, left + right)?,
             shown("pic_height_in_map_units_minus1", height, top + bottom)?,
         ];
-        Ok((Self { frame_number_bits, order, width }, size))
+        Ok((Self { frame_number_bits, order, width }, size, is_lossless))
     }
 }
 
@@ -116,5 +124,32 @@ impl PictureParameters {
         reader.flag()?; // constrained_intra_pred_flag
         expect("redundant_pic_cnt_present_flag", reader.bits(1)?, 0)?;
         Ok(Self { initial_qp })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::h264::nal::{NalUnits, kind};
+
+    #[test]
+    fn a_size_is_told_without_what_fills_up_the_last_macroblocks() {
+        for [width, height] in [[64, 48], [98, 74], [1920, 1080], [2, 2], [18, 130]] {
+            let source = format!("color=gray:size={width}x{height}");
+            let mut command = Command::new("ffmpeg");
+            command.args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", &source]);
+            command.args(["-frames:v", "1", "-pix_fmt", "yuv420p", "-c:v", "libx264"]);
+            let coded = command.args(["-f", "h264", "-"]).output().unwrap().stdout;
+            let mut units = NalUnits::new(&coded[..]);
+            let sequence = loop {
+                let unit = units.next().unwrap().unwrap();
+                if unit.kind() == kind::SEQUENCE {
+                    break unit;
+                }
+            };
+            assert_eq!(Sequence::picture_size(&sequence.rbsp).unwrap(), [width, height]);
+        }
     }
 }

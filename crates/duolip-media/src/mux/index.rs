@@ -201,7 +201,7 @@ fn picture_track(
 fn sample_entry(parameters: &Parameters) -> Result<(Avc1, [u16; 2]), MuxError> {
     let Parameters { sequence, picture } = parameters;
     let unit = NalUnit::of(sequence).ok_or(MuxError::NoParameters)?;
-    let (_, size) = Sequence::parse_with_size(&unit.rbsp).map_err(MuxError::Parameters)?;
+    let size = Sequence::picture_size(&unit.rbsp).map_err(MuxError::Parameters)?;
     let [width, height] = size;
     let mut avcc = Avcc::new(sequence, picture).map_err(MuxError::Index)?;
     if HIGH_PROFILES.contains(&u32::from(avcc.avc_profile_indication)) {
@@ -212,4 +212,33 @@ fn sample_entry(parameters: &Parameters) -> Result<(Avc1, [u16; 2]), MuxError> {
     // BT.709, limited range.
     let colr = Colr::new(1, 1, 1, false).map_err(MuxError::Index)?;
     Ok((Avc1 { visual, avcc, colr: Some(colr), ..Avc1::default() }, size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_of_pictures_and_sound_take_turns_and_lie_where_the_index_says() {
+        let seconds = [[2, 1], [2, 0], [1, 2]];
+        let [pictures, sound] = offsets(100, [&[10, 20, 30, 40, 50], &[1, 2, 3]], &seconds);
+        assert_eq!(pictures, [100, 131, 201]);
+        assert_eq!(sound, [130, 251]);
+        let runs = |track: usize| -> Vec<_> {
+            let chunks = chunks(seconds.iter().map(|second| second[track]));
+            chunks.entries.iter().map(|run| (run.first_chunk, run.samples_per_chunk)).collect()
+        };
+        assert_eq!(runs(0), [(1, 2), (3, 1)]);
+        assert_eq!(runs(1), [(1, 1), (2, 2)]);
+    }
+
+    #[test]
+    fn offsets_have_64_bits_where_the_file_is_too_large_for_32() {
+        let mut table = Stbl::default();
+        place(&mut table, vec![100], 5 << 20);
+        assert_eq!((table.stco, table.co64), (Some(Stco { entries: vec![100] }), None));
+        let mut table = Stbl::default();
+        place(&mut table, vec![100, 5 << 30], 6 << 30);
+        assert_eq!((table.stco, table.co64), (None, Some(Co64 { entries: vec![100, 5 << 30] })));
+    }
 }

@@ -12,6 +12,13 @@ pub(super) struct Picture {
     pub(super) is_keyframe: bool,
 }
 
+impl Picture {
+    /// In bytes.
+    pub(super) fn size(&self) -> u32 {
+        self.bytes.len() as u32
+    }
+}
+
 /// The parameter sets that pictures are decoded with, as they stand in the stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Parameters {

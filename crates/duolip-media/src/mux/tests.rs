@@ -10,8 +10,8 @@ use duolip_pipeline::speech::Speech;
 use duolip_pipeline::units::{FrameRate, SampleRate};
 
 use super::*;
-use crate::FfmpegEncoder;
 use crate::testing::{base, folder, luma_of, paint, probed, settings, tone};
+use crate::{Ffmpeg, FfmpegEncoder, X264Settings};
 
 fn no_cancel() -> CancellationToken {
     CancellationToken::new()
@@ -23,7 +23,15 @@ fn rate(text: &str) -> FrameRate {
 
 /// Segments of the given numbers of frames, painted with their number in the whole job.
 fn segments(frame_rate: &str, frames: &[usize], folder: &Path) -> Vec<Segment> {
-    let encoder = FfmpegEncoder::default();
+    segments_by(&FfmpegEncoder::default(), frame_rate, frames, folder)
+}
+
+fn segments_by(
+    encoder: &FfmpegEncoder,
+    frame_rate: &str,
+    frames: &[usize],
+    folder: &Path,
+) -> Vec<Segment> {
     let mut number = 0;
     let mut segment_of = |(index, &count): (usize, &usize)| {
         let path = folder.join(format!("segment-{index}.h264"));
@@ -146,6 +154,29 @@ fn every_frame_comes_out_in_order_and_decodes_over_the_seams() {
         // crf 16 moves a flat picture by a few steps at most; frames lie seven apart.
         let luma = frame[64 * 24 + 32];
         assert!(luma.abs_diff(luma_of(number)) <= 3, "frame {number} has luma {luma}");
+    }
+}
+
+#[test]
+fn whatever_x264_is_told_its_pictures_are_joined() {
+    let mut settings = vec![X264Settings { preset: "ultrafast".to_owned(), crf: 0 }];
+    settings.extend(["still", "ultrafast", "medium", "veryslow"].map(|preset| {
+        let preset = preset.to_owned();
+        X264Settings { preset, crf: 40 }
+    }));
+    for x264 in settings {
+        let folder = folder();
+        let encoder = FfmpegEncoder::new(Ffmpeg::default(), x264.clone());
+        let segments = segments_by(&encoder, "25", &[9, 8], folder.path());
+        let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
+        encoder.encode_speech(&speech_for(17, "25", 16_000), &track, &no_cancel()).unwrap();
+        Mp4Muxer.concat(&segments, rate("25"), &track, &video, &no_cancel()).unwrap();
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "warning", "-nostdin", "-i"]).arg(&video);
+        command.args(["-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"]);
+        let output = command.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{x264:?}");
+        assert_eq!(output.stdout.len(), 17 * 64 * 48 * 3 / 2, "{x264:?}");
     }
 }
 
