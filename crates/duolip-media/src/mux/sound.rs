@@ -31,7 +31,11 @@ impl Sound {
         let [track] = <[Trak; 1]>::try_from(movie.trak)
             .map_err(|_| unreadable(mp4_atom::Error::MissingBox(Trak::KIND)))?;
         let samples = samples(&track).map_err(unreadable)?;
-        Ok(Self { file, track, movie_timescale, samples })
+        let sound = Self { file, track, movie_timescale, samples };
+        if sound.ends().count() != sound.samples.len() {
+            return Err(unreadable(mp4_atom::Error::InvalidSize));
+        }
+        Ok(sound)
     }
 
     pub(super) fn sizes(&self) -> impl Iterator<Item = u32> + '_ {

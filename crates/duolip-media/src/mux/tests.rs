@@ -276,6 +276,22 @@ fn a_speech_track_that_is_missing_or_something_else_is_told() {
 }
 
 #[test]
+fn a_speech_track_that_tells_of_more_samples_than_it_has_is_refused() {
+    let folder = folder();
+    let segments = segments("25", &[5], folder.path());
+    let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
+    let speech = speech_for(5, "25", 16_000);
+    FfmpegEncoder::default().encode_speech(&speech, &track, &no_cancel()).unwrap();
+    let mut bytes = std::fs::read(&track).unwrap();
+    // Behind the name: version and flags, the number of runs, then the samples of the first.
+    let times = bytes.windows(4).position(|window| window == b"stts").unwrap();
+    bytes[times + 15] += 1;
+    std::fs::write(&track, bytes).unwrap();
+    let error = Mp4Muxer.concat(&segments, rate("25"), &track, &video, &no_cancel()).unwrap_err();
+    assert_eq!(error.source().unwrap().source().unwrap().to_string(), "invalid size");
+}
+
+#[test]
 fn a_segment_of_another_length_than_it_was_said_to_have_is_refused() {
     let folder = folder();
     let mut segments = segments("25", &[5, 4], folder.path());
