@@ -4,6 +4,9 @@ pub(crate) mod bits;
 pub(crate) mod nal;
 pub(crate) mod parameters;
 
+/// The side of a macroblock, in pixels.
+pub(crate) const MACROBLOCK: usize = 16;
+
 /// A byte stream is not what x264 writes with our settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum H264Error {

@@ -7,13 +7,6 @@ use std::process::{Command, Stdio};
 /// How often a wait looks at the cancellation token.
 pub(crate) const POLL: std::time::Duration = std::time::Duration::from_millis(5);
 
-/// What ticks the edit lists of our MP4 files are written in, per second.
-///
-/// ffmpeg's own choice of 1000 would round the length of every track to a millisecond. This is a
-/// common multiple of the usual frame rates and of the 8, 12 and 16 kHz families of sample rates,
-/// and finer than one audio sample for all others.
-pub(crate) const MOVIE_TIMESCALE: &str = "240000";
-
 /// Before an input whose format is said outright: ffmpeg need not look at it to find out, which
 /// costs it a tenth of a second.
 pub(crate) const AS_SAID: [&str; 4] = ["-probesize", "32", "-analyzeduration", "0"];

@@ -16,7 +16,7 @@ use duolip_pipeline::speech::Speech;
 use duolip_pipeline::units::SampleRate;
 
 use crate::encode::{child_error, encoder_error};
-use crate::program::{AS_SAID, Ffmpeg, MOVIE_TIMESCALE, file_url};
+use crate::program::{AS_SAID, Ffmpeg, file_url};
 
 /// The sample rates that AAC has and every player plays, in Hz.
 const AAC_RATES_HZ: [u32; 9] =
@@ -32,6 +32,13 @@ const MOST_BITS_PER_SECOND: u32 = 128_000;
 /// times as long, and at four bits a sample its speech is 9 dB further from what was said: see
 /// bench/NOTES.md.
 const AAC_CODER: &str = "fast";
+
+/// What ticks the edit list is written in, per second; the video takes them over.
+///
+/// ffmpeg's own choice of 1000 would round the length of every track to a millisecond. This is a
+/// common multiple of the usual frame rates and of the 8, 12 and 16 kHz families of sample rates,
+/// and finer than one audio sample for all others.
+const MOVIE_TIMESCALE: &str = "240000";
 
 /// Samples converted to bytes at once.
 const BLOCK: usize = 16_384;

@@ -23,17 +23,14 @@ use std::sync::Arc;
 use duolip_child::ChildError;
 use duolip_pipeline::CancellationToken;
 
-use crate::h264::H264Error;
 use crate::h264::nal::{self, NalUnit, NalUnits, kind};
 use crate::h264::parameters::{PictureParameters, Sequence};
+use crate::h264::{H264Error, MACROBLOCK};
 use header::{Deblocking, Slice, SliceHeader};
 use skipped::skipped;
 use still::StillPicture;
 pub(crate) use still::{Still, Stills};
 pub(crate) use strip::{Feed, RATE_FACTORS, Strip};
-
-/// The side of a macroblock, in pixels.
-const MACROBLOCK: usize = 16;
 
 /// x264's parameters with which every row of macroblocks of pictures so wide is a slice.
 pub(crate) fn slice_for_each_row(width: usize) -> String {

@@ -1,13 +1,10 @@
 //! Sequence and picture parameter sets: as much as slice headers and an MP4's index depend on.
 
-use super::H264Error;
 use super::bits::BitReader;
+use super::{H264Error, MACROBLOCK};
 
 /// The profiles whose sequence parameter sets tell of chroma and bit depth.
 pub(crate) const HIGH_PROFILES: [u32; 4] = [100, 110, 122, 244];
-
-/// The side of a macroblock, in pixels.
-const MACROBLOCK: u64 = 16;
 
 /// `pic_order_cnt_type`, and how many bits a slice header has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +80,7 @@ impl Sequence {
         }
         let [left, right, top, bottom] = cropped.map(u64::from);
         let shown = |what, blocks: u32, cropped: u64| {
-            let pixels = (u64::from(blocks) * MACROBLOCK).checked_sub(2 * cropped);
+            let pixels = (u64::from(blocks) * MACROBLOCK as u64).checked_sub(2 * cropped);
             let pixels = pixels.and_then(|pixels| u16::try_from(pixels).ok());
             pixels.ok_or(H264Error::Unsupported { what, found: blocks })
         };

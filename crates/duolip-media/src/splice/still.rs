@@ -11,9 +11,9 @@ use duolip_pipeline::units::FrameRate;
 
 use super::SpliceError;
 use super::header::Slice;
-use crate::h264::H264Error;
 use crate::h264::nal::{NalUnit, NalUnits, kind};
 use crate::h264::parameters::{PictureParameters, Sequence};
+use crate::h264::{H264Error, MACROBLOCK};
 use crate::program::POLL;
 
 /// How many are kept: as many avatars as speak at the same time.
@@ -70,7 +70,7 @@ impl StillPicture {
                 }
             })
             .collect::<Result<Vec<_>, SpliceError>>()?;
-        if rows.len() != frame.height.div_ceil(super::MACROBLOCK) {
+        if rows.len() != frame.height.div_ceil(MACROBLOCK) {
             return Err(SpliceError::Missing("row of the still picture"));
         }
         Ok(Self { sequence, sequence_unit, picture, picture_unit, rows })

@@ -14,7 +14,7 @@ use std::ops::{Range, RangeInclusive};
 
 use duolip_pipeline::picture::YuvFrame;
 
-use super::MACROBLOCK;
+use crate::h264::MACROBLOCK;
 
 /// Rows of macroblocks that do not move, above and below those that do.
 const MARGIN: usize = 2;
