@@ -1,4 +1,4 @@
-//! Concat: segments in index order + whole speech → video. The trait; ffmpeg is behind it.
+//! Concat: segments in index order + whole speech → video. The trait; duolip-media is behind it.
 
 use std::path::{Path, PathBuf};
 
