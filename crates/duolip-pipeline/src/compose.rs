@@ -4,6 +4,7 @@
 //! there; every other pixel is the base frame's. Pure; knows nothing of encoders.
 
 mod composer;
+mod detail;
 mod enlarge;
 mod resize;
 mod yuv;

@@ -4,7 +4,7 @@ import numpy as np
 
 from demo_pair.avatar import REST, write_png
 from demo_pair.mouth_area import changing_area
-from demo_pair.paste import ideal_crop, pasted
+from demo_pair.paste import Paste, ideal_crop
 
 
 class Sitter:
@@ -14,6 +14,7 @@ class Sitter:
         self.avatar = avatar
         self._rest = avatar.draw(REST)
         self._changing = changing_area(avatar)
+        self._paste = Paste(self._rest, avatar.face_box, self._ideal_crop(self._rest))
 
     def photo(self, mouth):
         """The whole photo with this mouth, as drawn; BGR."""
@@ -23,9 +24,11 @@ class Sitter:
 
     def photo_through_96_pixels(self, mouth):
         """The photo as the runtime would make it from the best mouth that 96 pixels can hold."""
+        return self._paste.pasted(self._ideal_crop(self.photo(mouth)))
+
+    def _ideal_crop(self, photo):
         left, top, right, bottom = self.avatar.face_box
-        drawing = self.photo(mouth)[top:bottom, left:right]
-        return pasted(self._rest, self.avatar.face_box, ideal_crop(drawing))
+        return ideal_crop(photo[top:bottom, left:right])
 
     def photos(self, mouths):
         """`photo` of each mouth; a mouth that is held is drawn once."""

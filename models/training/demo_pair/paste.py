@@ -2,7 +2,8 @@
 
 The same arithmetic as the runtime: crops are resized bilinearly with half-pixel
 centres and no antialiasing; painted mouths are enlarged with a Catmull-Rom kernel,
-and only a rounded patch over mouth and chin is blended into the photo. Numpy only.
+and only a rounded patch over mouth and chin is blended into the photo, whose detail is
+given back to mouths where they hardly move. Numpy only.
 """
 
 from functools import cache
@@ -17,6 +18,13 @@ MASKED_FROM = 48  # first row of the crop that the network does not see
 MASK_CENTRE = (0.5, 0.755)
 MASK_RADII = (0.359, 0.2185)
 MASK_SOFTNESS = 0.5  # depth, 1 in the centre and 0 at the rim, from which it covers the photo
+
+# In levels of 255: from where on a pixel has moved, and up to where the photo shows the same as the
+# mouth at rest, as means of five by five pixels.
+MOVED, ALIKE = 32, 12
+_NEIGHBOURHOOD = 2
+# The rows and columns that the paste reads: a painter need not fill the others.
+_READ = (slice(50, 95), slice(12, 84))
 
 
 def _taps(source, target):
@@ -105,12 +113,39 @@ def feather_mask(width, height):
     return (share * share * (3 - 2 * share)).astype(np.float32)
 
 
-def pasted(photo, box, painted):
-    """The photo with a painted crop (96, 96, 3; 0..255) blended into its face box."""
-    left, top, right, bottom = box
-    mask = feather_mask(right - left, bottom - top)[:, :, None]
-    enlarged = enlarge(painted, right - left, bottom - top)
-    result = photo.copy()
-    face = result[top:bottom, left:right]
-    result[top:bottom, left:right] = np.rint(face * (1 - mask) + enlarged * mask).astype(np.uint8)
-    return result
+def _neighbourhood_means(image):
+    """Means of five by five pixels of (h, w, c); fewer at the edges."""
+    padded = np.pad(np.dstack([image, np.ones(image.shape[:2])]), ((2, 2), (2, 2), (0, 0)))
+    size = 2 * _NEIGHBOURHOOD + 1
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (0, 1))
+    sums = windows.sum(axis=(3, 4))
+    return sums[:, :, :-1] / sums[:, :, -1:]
+
+
+class Paste:
+    """How the mouths of one painter come into one photo.
+
+    `rest` is the crop (96, 96, 3; 0..255) painted for silence. What the photo shows beyond it
+    is given back to every mouth where it is like the one at rest, and that like the photo.
+    """
+
+    def __init__(self, photo, box, rest):
+        left, top, right, bottom = box
+        self._photo, self._face = photo, (slice(top, bottom), slice(left, right))
+        self._size = right - left, bottom - top
+        self._mask = feather_mask(*self._size)[:, :, None]
+        apart = np.zeros_like(rest, np.float32)
+        seen = face_crop(photo, box)[_READ].astype(np.float32) - rest[_READ]
+        apart[_READ] = np.abs(_neighbourhood_means(seen))
+        apart = enlarge(apart, *self._size).max(axis=2, keepdims=True)
+        self._rest = enlarge(rest, *self._size)
+        self._lost = (photo[self._face] - self._rest) * np.clip(2 - apart / ALIKE, 0, 1)
+
+    def pasted(self, painted):
+        """The photo with a painted crop (96, 96, 3; 0..255)."""
+        mouth = enlarge(painted, *self._size)
+        moved = np.abs(mouth - self._rest).max(axis=2, keepdims=True)
+        mouth = np.clip(mouth + self._lost * np.clip(1 - moved / MOVED, 0, 1), 0, 255)
+        result = self._photo.copy()
+        result[self._face] = np.rint(result[self._face] * (1 - self._mask) + mouth * self._mask)
+        return result

@@ -15,6 +15,7 @@ import onnxruntime
 
 from demo_pair.avatar import FACE_BOX, REST, draw_anna
 from demo_pair.mel import (
+    SILENCE,
     WINDOW_STEPS,
     mel_from_pcm,
     pad_to_frames,
@@ -22,7 +23,7 @@ from demo_pair.mel import (
     window_starts,
 )
 from demo_pair.motion import agreement
-from demo_pair.paste import face_crop, face_input, pasted
+from demo_pair.paste import Paste, face_crop, face_input
 from demo_pair.recordings import espeak_recording
 from demo_pair.ruler import Ruler
 
@@ -30,16 +31,17 @@ _BATCH = 16
 
 
 def painted_mouths(folder, recording, photo):
-    """The network's crop for each video frame of the speech, (96, 96, 3), 0..255 BGR."""
+    """The network's crop for silence, then for each video frame, (96, 96, 3), 0..255 BGR."""
     session = onnxruntime.InferenceSession(
         folder / "lipsync.onnx", providers=["CPUExecutionProvider"]
     )
     frames = len(recording.mouths)
     mel = mel_from_pcm(resample_to_16k(recording.samples, recording.sample_rate))
     mel = pad_to_frames(mel, frames)
-    windows = np.stack([mel[:, s : s + WINDOW_STEPS] for s in window_starts(frames)])[:, None]
+    spoken = [mel[:, s : s + WINDOW_STEPS] for s in window_starts(frames)]
+    windows = np.stack([np.full_like(spoken[0], SILENCE), *spoken])[:, None]
     face = face_input(face_crop(photo, FACE_BOX))[None]
-    for start in range(0, frames, _BATCH):
+    for start in range(0, len(windows), _BATCH):
         part = windows[start : start + _BATCH]
         faces = np.repeat(face, len(part), axis=0)
         feeds = {"mel_spectrogram": part, "video_frames": faces}
@@ -50,7 +52,8 @@ def previewed(folder, recording, ruler):
     """The agreement of a model folder's mouths, pasted into Anna's photo."""
     photo = draw_anna(REST)
     mouths = painted_mouths(folder, recording, photo)
-    lips = np.stack([ruler.area.of(pasted(photo, FACE_BOX, mouth)) for mouth in mouths])
+    paste = Paste(photo, FACE_BOX, next(mouths))
+    lips = np.stack([ruler.area.of(paste.pasted(mouth)) for mouth in mouths])
     return agreement(ruler.measure(lips), recording.mouths)
 
 

@@ -1,39 +1,26 @@
-"""How many mouths a second a model paints: ONNX Runtime, one process, two threads.
+"""How many mouths a second the program paints with a model, on two threads of the CPU."""
 
-By the CPU time of the threads, so that what else the machine does hardly counts.
-"""
+import re
+import subprocess
 
-import time
-
-import numpy as np
-import onnxruntime
-
-from demo_pair.mel import BANDS, WINDOW_STEPS
-
-THREADS, BATCH = 2, 8
-_BATCHES, _ROUNDS = 20, 5
+THREADS = 2
+# What `duolip bench lipsync` calls the part that the program paints by itself, after what it does
+# where the processor has no vector instructions that it knows.
+_PAINTERS = ("feathered rectangle", "feathered chain")
 
 
-def mouths_per_second(folder):
-    """The best of some rounds."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = THREADS
-    options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        folder / "lipsync.onnx", options, providers=["CPUExecutionProvider"]
-    )
-    random = np.random.default_rng(1)
-    feeds = {}
-    for graph_input in session.get_inputs():
-        side = graph_input.shape[-1]
-        mel = graph_input.shape[1] == 1
-        shape = (BATCH, 1, BANDS, WINDOW_STEPS) if mel else (BATCH, 6, side, side)
-        feeds[graph_input.name] = random.random(shape, np.float32)
-    session.run(None, feeds)
-    took = []
-    for _ in range(_ROUNDS):
-        began = time.process_time()
-        for _ in range(_BATCHES):
-            session.run(None, feeds)
-        took.append(time.process_time() - began)
-    return _BATCHES * BATCH * THREADS / min(took)
+def mouths_per_second(program, folder):
+    """The processor's name and the median of some rounds."""
+    command = [program.binary, "bench", "lipsync", folder / "lipsync.onnx"]
+    command += ["--intra-op-threads", str(THREADS)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise RuntimeError(f"{program.binary} ended with {ended.returncode}: {ended.stderr}")
+    rates = {}
+    for painter in _PAINTERS:
+        row = re.search(rf"^{painter} +[\d.]+ +[\d.]+ +([\d.]+)", ended.stdout, re.MULTILINE)
+        if row:
+            rates[painter] = float(row[1])
+    if not rates:
+        raise RuntimeError(f"no rate of {_PAINTERS} in: {ended.stdout}")
+    return ended.stdout.split(",")[0], rates[max(rates, key=_PAINTERS.index)]

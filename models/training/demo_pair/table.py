@@ -96,8 +96,8 @@ the program pastes.
 _MODEL_TEXT = """
 ## Size and speed
 
-Mouths a second: ONNX Runtime, one process, two threads, batches of eight, by the CPU time of both,
-on the machine that made this page.
+Mouths a second: `duolip bench lipsync` with the model, two threads, on the machine that made this
+page ({processor}).
 """
 
 
@@ -214,7 +214,8 @@ def page(figures, stem="demo-pair"):
     text += _MOTION_TEXT + "".join(_motion(figures))
     text += _STILLNESS_TEXT + "\n" + _stillness(figures)
     text += _PICTURE_TEXT + "\n" + _picture(figures)
-    return text + _MODEL_TEXT + "\n" + _model(figures)
+    text += _MODEL_TEXT.format(processor=figures["processor"])
+    return text + "\n" + _model(figures)
 
 
 def load(page_path):

@@ -4,10 +4,11 @@
 //! Pixels lie in rows of one colour each, `[height, 3, width]` with the channels B, G, R: loops over
 //! neighbouring values of one kind are what the compiler turns into vector instructions.
 
+use super::detail::{self, Detail};
 use super::enlarge::Enlarger;
 use super::resize::Resizer;
 use super::{MouthPatch, Paste, yuv};
-use crate::face::FaceBox;
+use crate::face::{FaceBox, FaceCrop};
 use crate::picture::YuvFrame;
 
 /// Resizes a mouth to the size of the face.
@@ -44,6 +45,8 @@ pub struct Composer<'a> {
     within: FaceBox,
     /// The resized mouth, `[height, 3, width]` of `within`.
     mouth: Vec<u8>,
+    /// What mouths lack of the photo.
+    detail: Option<Detail>,
     /// The photo in the painted rectangle, `[height, 3, width]`.
     photo: Vec<u8>,
     /// The same with the mouth blended in. Outside of `within` it is the photo for ever.
@@ -53,10 +56,12 @@ pub struct Composer<'a> {
 }
 
 impl<'a> Composer<'a> {
-    /// A composer for mouths of `size` pixels on frames of the avatar whose mouth `patch` covers.
+    /// A composer for the mouths that a model paints on `crop`, on frames of the avatar whose mouth
+    /// `patch` covers. `rest` is the mouth that it paints for silence, `[size, size, 3]`, BGR: what
+    /// the photo shows beyond it is given back to all others. With [`Paste::Parity`] it is not.
     #[must_use]
-    pub fn new(patch: &'a MouthPatch, size: usize) -> Self {
-        let (face, painted) = (patch.face_box, patch.painted);
+    pub fn new(patch: &'a MouthPatch, crop: &FaceCrop, rest: &[u8]) -> Self {
+        let (face, painted, size) = (patch.face_box, patch.painted, crop.size);
         let shown = FaceBox {
             left: painted.left.max(face.left),
             top: painted.top.max(face.top),
@@ -66,7 +71,8 @@ impl<'a> Composer<'a> {
         let of_mouth = shown.seen_from(face);
         let (width, height) = (face.width(), face.height());
         let pixels = vec![0; shown.width() * shown.height() * 3];
-        let scaler = match patch.paste {
+        let within = shown.seen_from(painted);
+        let mut scaler = match patch.paste {
             Paste::Parity => {
                 Scaler::Bilinear(Resizer::new(size, size, width, height, of_mouth), pixels.clone())
             }
@@ -77,11 +83,25 @@ impl<'a> Composer<'a> {
         for (rgb, bgr) in patch.photo.chunks_exact(row).zip(photo.chunks_exact_mut(row)) {
             yuv::colours_from_rgb(rgb, bgr);
         }
+        let detail = (patch.paste == Paste::Feathered).then(|| {
+            let mut enlarged = |picture: &[u8]| {
+                let mut pixels = pixels.clone();
+                scaler.resize(picture, within.width(), &mut pixels);
+                pixels
+            };
+            let apart = detail::differences(rest, crop, patch.paste.painted_pixels(size));
+            let colours = photo.chunks_exact(painted.width());
+            let colours = colours.skip(within.top * 3).take(within.height() * 3);
+            let shown: Vec<u8> =
+                colours.flat_map(|row| &row[within.left..within.right]).copied().collect();
+            Detail::new(enlarged(rest), &shown, &enlarged(&apart), within.width())
+        });
         Self {
             patch,
             scaler,
-            within: shown.seen_from(painted),
+            within,
             mouth: pixels,
+            detail,
             blended: photo.clone(),
             photo,
             picture: YuvFrame::new(painted.width(), painted.height()),
@@ -115,6 +135,9 @@ impl<'a> Composer<'a> {
     fn paint(&mut self, mouth: &[u8]) {
         let within = self.within;
         self.scaler.resize(mouth, within.width(), &mut self.mouth);
+        if let Some(detail) = &mut self.detail {
+            detail.give_back(&mut self.mouth);
+        }
         let width = self.patch.painted.width();
         let rows = self
             .mouth

@@ -19,11 +19,27 @@ fn mouth(value: u8) -> Vec<u8> {
 }
 
 fn compose(photo: &Picture, paste: Paste, mouth: &[u8]) -> (YuvFrame, YuvFrame, MouthPatch) {
+    compose_at(photo, face_box(), paste, mouth)
+}
+
+/// The photo as a frame, the frame with `mouth`, and the patch.
+fn compose_at(
+    photo: &Picture,
+    face_box: FaceBox,
+    paste: Paste,
+    mouth: &[u8],
+) -> (YuvFrame, YuvFrame, MouthPatch) {
     let base = yuv_from_rgb(photo, photo.width & !1, photo.height & !1);
-    let patch = MouthPatch::new(photo, face_box(), paste);
+    let patch = MouthPatch::new(photo, face_box, paste);
     let mut frame = base.clone();
-    Composer::new(&patch, SIZE).compose(mouth, &mut frame);
+    moving(photo, &patch, mouth).compose(mouth, &mut frame);
     (base, frame, patch)
+}
+
+/// A composer of a model whose mouth at rest is nowhere like `mouth`: all of it is shown.
+fn moving<'a>(photo: &Picture, patch: &'a MouthPatch, mouth: &[u8]) -> Composer<'a> {
+    let rest: Vec<u8> = mouth.iter().map(|value| value ^ 128).collect();
+    Composer::new(patch, &crop_face(photo, patch.face_box, SIZE), &rest)
 }
 
 #[test]
@@ -99,11 +115,8 @@ fn a_mouth_equal_to_the_photo_changes_nothing() {
 fn a_face_at_the_photos_edge_is_composed() {
     let photo = photo(101, 101);
     let face_box = FaceBox { left: 1, top: 1, right: 100, bottom: 100 };
-    let base = yuv_from_rgb(&photo, 100, 100);
     for paste in [Paste::Feathered, Paste::Parity] {
-        let patch = MouthPatch::new(&photo, face_box, paste);
-        let mut frame = base.clone();
-        Composer::new(&patch, SIZE).compose(&mouth(0), &mut frame);
+        let (base, frame, _) = compose_at(&photo, face_box, paste, &mouth(0));
         assert!(frame != base);
     }
 }
@@ -115,7 +128,7 @@ fn a_frame_composed_over_an_earlier_one_is_the_same_as_over_the_base() {
         let (_, wanted, patch) = compose(&photo, paste, &mouth(90));
         let (_, mut frame, _) = compose(&photo, paste, &mouth(255));
         assert!(frame != wanted);
-        let mut composer = Composer::new(&patch, SIZE);
+        let mut composer = moving(&photo, &patch, &mouth(90));
         composer.compose(&mouth(3), &mut frame);
         composer.compose(&mouth(90), &mut frame);
         assert!(frame == wanted, "{paste:?}");
@@ -127,7 +140,7 @@ fn a_whole_share_replaces_the_mouth_and_none_leaves_it() {
     let photo = photo(160, 180);
     let (_, own, patch) = compose(&photo, Paste::Feathered, &mouth(40));
     let (_, other, _) = compose(&photo, Paste::Feathered, &mouth(200));
-    let mut composer = Composer::new(&patch, SIZE);
+    let mut composer = moving(&photo, &patch, &mouth(200));
     for (share, wanted) in [(0.0, &own), (1.0, &other)] {
         let mut frame = own.clone();
         composer.mix(&mouth(200), share, &mut frame);
@@ -174,4 +187,71 @@ fn a_96_pixel_mouth_is_painted_from_row_50_to_94_and_column_12_to_83() {
     assert_eq!(Paste::Feathered.painted_pixels(96), expected);
     let lower_half = FaceBox { left: 0, top: 48, right: 96, bottom: 96 };
     assert_eq!(Paste::Parity.painted_pixels(96), lower_half);
+}
+
+/// A photo whose skin is `grey` with a beard of single pixels, 30 levels darker and brighter.
+fn bearded(grey: u8) -> Picture {
+    let pixel =
+        |at: usize| if (at / 160 + at % 160).is_multiple_of(2) { grey - 30 } else { grey + 30 };
+    let rgb = (0..160 * 180).flat_map(|at| [pixel(at); 3]).collect();
+    Picture { width: 160, height: 180, rgb }
+}
+
+/// The frame that shows `mouth`, painted by a model whose mouth at rest is `rest`.
+fn at_rest(photo: &Picture, paste: Paste, rest: u8, mouth: &[u8]) -> YuvFrame {
+    let patch = MouthPatch::new(photo, face_box(), paste);
+    let mut frame = yuv_from_rgb(photo, 160, 180);
+    let face = crop_face(photo, face_box(), SIZE);
+    Composer::new(&patch, &face, &vec![rest; SIZE * SIZE * 3]).compose(mouth, &mut frame);
+    frame
+}
+
+#[test]
+fn a_mouth_at_rest_is_the_photo_itself() {
+    // The network painted the beard as even skin, a little too bright.
+    let photo = bearded(120);
+    let resting = at_rest(&photo, Paste::Feathered, 125, &mouth(125));
+    assert!(resting == yuv_from_rgb(&photo, 160, 180));
+    let (_, painted, _) = compose(&photo, Paste::Feathered, &mouth(125));
+    assert!(resting != painted);
+}
+
+/// The luma of twenty pixels in the middle of the mouth, side by side.
+fn middle(frame: &YuvFrame) -> &[u8] {
+    let row = (face_box().top + face_box().height() * 3 / 4) * 160;
+    &frame.planes[row + 70..row + 90]
+}
+
+#[test]
+fn what_moves_loses_its_detail_by_and_by() {
+    let photo = bearded(120);
+    let moved_by = |levels: u8| at_rest(&photo, Paste::Feathered, 120, &mouth(120 + levels));
+    for far in [32, 40, 100] {
+        let (_, painted, _) = compose(&photo, Paste::Feathered, &mouth(120 + far));
+        assert!(moved_by(far) == painted, "{far} levels");
+    }
+    let beard: Vec<u8> =
+        (0..=32).map(moved_by).map(|frame| middle(&frame)[0].abs_diff(middle(&frame)[1])).collect();
+    assert!(beard[0] > 40 && beard[32] == 0, "{beard:?}");
+    assert!(beard.windows(2).all(|pair| (0..=3).contains(&(pair[0] - pair[1]))), "{beard:?}");
+    let brightness = |levels: u8| middle(&moved_by(levels)).iter().map(|&v| u32::from(v)).sum();
+    let brightness: Vec<u32> = (0..=32).map(brightness).collect();
+    assert!(brightness.is_sorted() && brightness[32] > brightness[0] + 20 * 20, "{brightness:?}");
+}
+
+#[test]
+fn a_photo_that_laughs_is_not_shown_when_the_mouth_is_at_rest() {
+    // At rest the model paints 24 levels or more away from what the photo shows there.
+    let photo = bearded(120);
+    let resting = at_rest(&photo, Paste::Feathered, 150, &mouth(150));
+    let (_, painted, _) = compose(&photo, Paste::Feathered, &mouth(150));
+    assert!(resting == painted);
+}
+
+#[test]
+fn parity_gives_nothing_back() {
+    let photo = bearded(120);
+    let resting = at_rest(&photo, Paste::Parity, 120, &mouth(120));
+    let (_, painted, _) = compose(&photo, Paste::Parity, &mouth(120));
+    assert!(resting == painted && resting != yuv_from_rgb(&photo, 160, 180));
 }

@@ -99,9 +99,9 @@ pub(super) fn convert(picture: &[u8], frame: &mut YuvFrame) {
 }
 
 /// The blue, green and red values of one row.
-type Colours<'a> = [&'a [u8]; 3];
+pub(super) type Colours<'a> = [&'a [u8]; 3];
 
-fn colours_of(row: &[u8]) -> Colours<'_> {
+pub(super) fn colours_of(row: &[u8]) -> Colours<'_> {
     let (blue, rest) = row.split_at(row.len() / 3);
     let (green, red) = rest.split_at(blue.len());
     [blue, green, red]

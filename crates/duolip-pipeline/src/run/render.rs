@@ -3,6 +3,7 @@
 //! While one batch of mouths is composed and encoded the next is already being painted.
 
 use std::collections::VecDeque;
+use std::slice::ChunksExact;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,12 +13,12 @@ use crate::chunk::{Chunk, Fade};
 use crate::compose::Composer;
 use crate::encode::{Segment, SegmentSettings, SegmentWriter, VideoEncoder};
 use crate::error::{JobError, Stage};
-use crate::face::Avatar;
+use crate::face::{Avatar, FaceCrop};
 use crate::folder::JobFolder;
 use crate::lipsync::{
     JobTicket, LipSync, LipSyncError, Look, MouthBatch, Mouths, OnOutOfMemory, PendingMouths,
 };
-use crate::mel::{MelSpectrogram, WINDOW_VALUES};
+use crate::mel::{MelSpectrogram, SILENCE, WINDOW_VALUES};
 use crate::observe::Observer;
 use crate::picture::YuvFrame;
 use crate::statistics::ChunkStatistics;
@@ -115,19 +116,22 @@ impl ChunkRender {
             self.painters.of(self.chunk.look).map_err(JobError::at(Stage::LipSync))?;
         let mut moved = None;
         let mut fades = self.begin_fades()?;
-        let mut composer = self.composer(painter.input_size());
+        // The composer of the painter's mouths, once it has shown its mouth at rest.
+        let mut composer = None;
         let mut unasked = self.chunk.frames.clone();
         let mut asked: VecDeque<Asked> = VecDeque::new();
         loop {
             while asked.len() < BATCHES_AHEAD && !unasked.is_empty() {
-                let end = (unasked.start + painter.batch_size()).min(unasked.end);
-                asked.push_back(self.ask(painter.as_ref(), unasked.start..end)?);
+                let opening = composer.is_none() && asked.is_empty();
+                let mouths = painter.batch_size() - usize::from(opening);
+                let end = (unasked.start + mouths.max(1)).min(unasked.end);
+                asked.push_back(self.ask(painter.as_ref(), opening, unasked.start..end)?);
                 unasked.start = end;
             }
             let Some(batch) = asked.pop_front() else {
                 return Ok(moved);
             };
-            let frames = batch.frames.clone();
+            let (frames, face) = (batch.frames.clone(), Arc::clone(&batch.face));
             let mouths = match batch.wait() {
                 Ok(mouths) => mouths,
                 Err(error) => {
@@ -139,7 +143,7 @@ impl ChunkRender {
                     tracing::warn!(%error, %to, frame = first, "the chunk moves to the other model");
                     moved = Some((to, first));
                     painter = other;
-                    composer = self.composer(painter.input_size());
+                    composer = None;
                     // What else was asked of the first model is given up.
                     asked.clear();
                     unasked.start = first;
@@ -147,7 +151,12 @@ impl ChunkRender {
                 }
             };
             times.lip_sync += mouths.work;
-            for (frame, mouth) in frames.zip(mouths.each()) {
+            let mut each = mouths.each();
+            let composer = match &mut composer {
+                Some(composer) => composer,
+                none => none.insert(self.composer(&face, &mut each)),
+            };
+            for (frame, mouth) in frames.zip(each) {
                 let mut buffer = clocked(&mut times.encode, || writer.buffer())
                     .map_err(JobError::at(Stage::Encode))?;
                 clocked(&mut times.compose, || composer.compose(mouth, &mut buffer));
@@ -161,25 +170,29 @@ impl ChunkRender {
         }
     }
 
-    fn composer(&self, input_size: usize) -> Composer<'_> {
-        Composer::new(&self.avatar.patch, input_size)
+    /// A painter's composer. Takes the first of `mouths`, the one at rest, which [`Asked::wait`] has
+    /// counted.
+    fn composer(&self, face: &FaceCrop, mouths: &mut ChunksExact<'_, u8>) -> Composer<'_> {
+        Composer::new(&self.avatar.patch, face, mouths.next().unwrap_or_default())
     }
 
     /// Asks the neighbours' models for the frames in which they are mixed in.
     fn begin_fades(&self) -> Result<Vec<FadeRender<'_>>, JobError> {
         let fades = self.chunk.fades.iter().map(|fade| {
             let painter = self.painters.of(fade.look).map_err(JobError::at(Stage::LipSync))?;
-            let asked = self.ask(painter.as_ref(), fade.frames.clone())?;
-            Ok(FadeRender {
-                fade,
-                composer: self.composer(painter.input_size()),
-                mouths: FadeMouths::Pending(Some(asked)),
-            })
+            let asked = self.ask(painter.as_ref(), true, fade.frames.clone())?;
+            Ok(FadeRender { fade, mouths: FadeMouths::Pending(Some(asked)) })
         });
         fades.collect()
     }
 
-    fn ask(&self, painter: &dyn LipSync, frames: FrameRange) -> Result<Asked, JobError> {
+    /// Asks for the mouths of `frames`; when `opening`, for the painter's mouth at rest before them.
+    fn ask(
+        &self,
+        painter: &dyn LipSync,
+        opening: bool,
+        frames: FrameRange,
+    ) -> Result<Asked, JobError> {
         let at = JobError::at(Stage::LipSync);
         if self.cancel.is_cancelled() {
             return Err(at(LipSyncError::Cancelled));
@@ -192,21 +205,28 @@ impl ChunkRender {
                 actual: self.avatar.crops.first().map_or(0, |crop| crop.size),
             })
         })?;
-        let mut mel_windows = Vec::with_capacity(frames.len() * WINDOW_VALUES);
+        let count = frames.len() + usize::from(opening);
+        let mut mel_windows = Vec::with_capacity(count * WINDOW_VALUES);
+        if opening {
+            mel_windows.resize(WINDOW_VALUES, SILENCE);
+        }
         for frame in frames.clone() {
             self.mel.append_window(frame, self.settings.frame_rate, &mut mel_windows);
         }
-        let batch = MouthBatch { job: self.painters.job, mel_windows, face: Arc::clone(face) };
+        let face = Arc::clone(face);
+        let batch = MouthBatch { job: self.painters.job, mel_windows, face: Arc::clone(&face) };
         let pending = painter.submit(batch).map_err(at)?;
-        Ok(Asked { frames, look: painter.look(), size: expected, pending })
+        Ok(Asked { frames, count, look: painter.look(), face, pending })
     }
 }
 
 /// The mouths of some frames, on their way.
 struct Asked {
     frames: FrameRange,
+    /// One more than there are frames if the mouth at rest is among them.
+    count: usize,
     look: Look,
-    size: usize,
+    face: Arc<FaceCrop>,
     pending: PendingMouths,
 }
 
@@ -226,7 +246,7 @@ impl Asked {
     /// Blocks until they have come. A mouth too few would cut the video short without a word.
     fn wait(self) -> Result<Mouths, LipSyncError> {
         let mouths = self.pending.wait()?;
-        let (wanted, wanted_size) = (self.frames.len(), self.size);
+        let (wanted, wanted_size) = (self.count, self.face.size);
         let (bytes, size) = (mouths.bgr.len(), mouths.size);
         if size == wanted_size && bytes == wanted * size * size * 3 {
             return Ok(mouths);
@@ -239,25 +259,25 @@ impl Asked {
 /// A fade whose mouths are on their way or have come.
 struct FadeRender<'a> {
     fade: &'a Fade,
-    composer: Composer<'a>,
-    mouths: FadeMouths,
+    mouths: FadeMouths<'a>,
 }
 
-enum FadeMouths {
+enum FadeMouths<'a> {
     /// Taken when first needed.
     Pending(Option<Asked>),
-    Painted(Mouths),
+    /// The first is the mouth at rest.
+    Painted(Mouths, Box<Composer<'a>>),
     /// The neighbour's model had no memory: the neighbour is painted by this chunk's model as well.
     NotNeeded,
 }
 
-impl FadeRender<'_> {
+impl<'a> FadeRender<'a> {
     /// Mixes the other model's picture of `frame` into `buffer`, if the fade covers it.
     fn mix_into(
         &mut self,
         frame: usize,
         buffer: &mut YuvFrame,
-        chunk: &ChunkRender,
+        chunk: &'a ChunkRender,
         times: &mut Times,
     ) -> Result<(), JobError> {
         if !self.fade.frames.contains(&frame) {
@@ -267,10 +287,12 @@ impl FadeRender<'_> {
         if let FadeMouths::Pending(asked) = &mut self.mouths
             && let Some(asked) = asked.take()
         {
+            let face = Arc::clone(&asked.face);
             self.mouths = match asked.wait() {
                 Ok(painted) => {
                     times.lip_sync += painted.work;
-                    FadeMouths::Painted(painted)
+                    let composer = chunk.composer(&face, &mut painted.each());
+                    FadeMouths::Painted(painted, Box::new(composer))
                 }
                 Err(error) if chunk.painters.instead_of(self.fade.look, &error).is_some() => {
                     tracing::warn!(%error, "no fade to the neighbour, which moves to this model");
@@ -279,11 +301,11 @@ impl FadeRender<'_> {
                 Err(error) => return Err(JobError::at(Stage::LipSync)(error)),
             };
         }
-        if let FadeMouths::Painted(mouths) = &self.mouths
-            && let Some(mouth) = mouths.each().nth(place)
+        if let FadeMouths::Painted(mouths, composer) = &mut self.mouths
+            && let Some(mouth) = mouths.each().nth(1 + place)
         {
             clocked(&mut times.compose, || {
-                self.composer.mix(mouth, self.fade.shares[place], buffer);
+                composer.mix(mouth, self.fade.shares[place], buffer);
             });
         }
         Ok(())

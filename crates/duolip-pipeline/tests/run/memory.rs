@@ -58,8 +58,9 @@ async fn a_chunk_in_the_middle_keeps_what_is_painted_and_goes_on_with_the_other_
     let chunk = &statistics.chunks[1];
     let (look, first) = chunk.moved.unwrap();
     assert_eq!(look, Look::Gan);
-    // Four or five batches of four, as the fade of chunk 0 came before or after the trouble.
-    assert!((16..=20).contains(&(first - chunk.frames.start)), "from {first}");
+    // Four or five batches of four, as the fade of chunk 0 came before or after the trouble; the
+    // mouth at rest is one of them.
+    assert!([15, 19].contains(&(first - chunk.frames.start)), "from {first}");
     let faded = scene.recorder.plan()[1].fades[0].frames.end;
     for frame in faded..first {
         assert!(frames[frame].planes == alone[1][frame].planes, "frame {frame} is nogan's");
