@@ -22,6 +22,10 @@ use crate::store::{self, S3_SCHEME, StoreError};
 /// How long results in a bucket may lag behind.
 const LAG: Duration = Duration::from_mins(1);
 
+/// How long a lock may outlive its process: a child that was just being started when the process was
+/// killed holds it until it runs.
+const RELEASE: Duration = Duration::from_secs(1);
+
 /// Why results cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
@@ -190,16 +194,23 @@ impl Results {
     /// [`ResultsError`].
     fn in_file(path: &Path) -> Result<Self, ResultsError> {
         let unusable = |source| ResultsError::Unusable { path: path.to_owned(), source };
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(ResultsError::Locked { path: path.to_owned() });
+        let began = Instant::now();
+        let file = loop {
+            // Anew each time: whoever writes may put another file in its place.
+            let mut options = OpenOptions::new();
+            let file = options.read(true).write(true).create(true).truncate(false).open(path);
+            let file = file.map_err(unusable)?;
+            match file.try_lock() {
+                Ok(()) => break file,
+                Err(TryLockError::WouldBlock) if began.elapsed() < RELEASE => {
+                    std::thread::sleep(RELEASE / 20);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(ResultsError::Locked { path: path.to_owned() });
+                }
+                Err(TryLockError::Error(source)) => return Err(unusable(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
-        }
+        };
         let mut results =
             Self { path: path.to_owned(), file, former: None, done: Done::default(), bucket: None };
         results.take_up()?;
@@ -363,6 +374,19 @@ mod tests {
         let said = results.unwrap_err().to_string();
         assert!(said.contains("in line 1; name another file"), "{said}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious,data\n1,2\n");
+    }
+
+    #[test]
+    fn what_a_killed_process_leaves_locked_for_a_moment_is_waited_for() {
+        let (_folder, path, results) = opened(OK);
+        let first = results.unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| Results::in_file(&path));
+            // It finds the lock taken first.
+            std::thread::sleep(RELEASE / 5);
+            drop(first);
+            assert_eq!(second.join().unwrap().unwrap().done().ok, 1);
+        });
     }
 
     #[test]
