@@ -3,14 +3,13 @@
 //!
 //! What sessions paint with there, and what imports and measurements compare.
 
-use std::error::Error;
-use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use duolip_compiler::{MouthLayers, OtherGraph};
 use duolip_winograd::MouthGenerator;
 
-pub use duolip_winograd::{Features, OutOfMemory};
+pub use duolip_winograd::{Crew, CrewError, Features, OutOfMemory};
 
 use crate::interface::{Element, Port, Ports};
 
@@ -37,9 +36,6 @@ pub enum ChainError {
     /// The file could not be read.
     #[error("the mouth generator could not be read")]
     File(#[from] std::io::Error),
-    /// Threads could not be started.
-    #[error("threads could not be started")]
-    Threads(#[source] Box<dyn Error + Send + Sync>),
     /// A feature was not given, or in another shape.
     #[error("the mouth generator takes {0}, which was not given")]
     Missing(Port),
@@ -54,19 +50,19 @@ impl ChainError {
 }
 
 impl Chain {
-    /// The mouth generator in `file`, to be run by `threads`.
+    /// The mouth generator in `file`, to be run by `crew`.
     ///
     /// # Errors
     /// As [`Chain::from_bytes`], and [`ChainError::File`].
-    pub fn from_file(file: &Path, threads: NonZeroUsize) -> Result<Self, ChainError> {
-        Self::from_bytes(&std::fs::read(file)?, threads)
+    pub fn from_file(file: &Path, crew: Arc<Crew>) -> Result<Self, ChainError> {
+        Self::from_bytes(&std::fs::read(file)?, crew)
     }
 
-    /// The mouth generator in `bytes`, to be run by `threads`.
+    /// The mouth generator in `bytes`, to be run by `crew`.
     ///
     /// # Errors
-    /// [`ChainError::NoVectors`], [`ChainError::Graph`], [`ChainError::Threads`].
-    pub fn from_bytes(bytes: &[u8], threads: NonZeroUsize) -> Result<Self, ChainError> {
+    /// [`ChainError::NoVectors`], [`ChainError::Graph`].
+    pub fn from_bytes(bytes: &[u8], crew: Arc<Crew>) -> Result<Self, ChainError> {
         if !duolip_winograd::is_vectorised() {
             return Err(ChainError::NoVectors);
         }
@@ -80,8 +76,7 @@ impl Chain {
         let inputs: Vec<Port> = layers.inputs.iter().map(port).collect();
         let ports = Ports { inputs, outputs: vec![port(&layers.mouths)] };
         let sizes = [&ports.inputs[0], &ports.outputs[0]].map(values);
-        let generator = MouthGenerator::new(layers.window, layers.into_layers(), threads)
-            .map_err(|error| ChainError::Threads(error.into()))?;
+        let generator = MouthGenerator::new(layers.window, layers.into_layers(), crew);
         Ok(Self { generator, ports, sizes, mouths: Vec::new() })
     }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use ort::ep::cuda::ConvAlgorithmSearch;
-use ort::ep::{ArenaExtendStrategy, CUDA};
+use ort::ep::{ArenaExtendStrategy, CPU, CUDA};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
@@ -38,6 +38,15 @@ impl Device {
     }
 }
 
+/// How often a graph runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runs {
+    /// For every batch: what it works in is kept from run to run.
+    Often,
+    /// Once for a face. On the CPU what it works in is given back after each run.
+    Seldom,
+}
+
 /// Loads the graph in `file` onto `device`.
 ///
 /// # Errors
@@ -45,6 +54,7 @@ impl Device {
 pub(crate) fn load(
     file: &Path,
     device: Device,
+    runs: Runs,
     intra_threads: NonZeroUsize,
     runtime: &OnnxRuntime,
 ) -> Result<Session, SessionError> {
@@ -52,6 +62,9 @@ pub(crate) fn load(
     let configured =
         || configured(GraphOptimizationLevel::Level3, intra_threads, runtime).map_err(load);
     match device {
+        Device::Cpu if runs == Runs::Seldom => without_arena(configured()?)
+            .and_then(|mut builder| builder.commit_from_file(file))
+            .map_err(load),
         Device::Cpu => configured()?.commit_from_file(file).map_err(load),
         Device::Cuda => {
             let cuda = || on_cuda(configured()?).map_err(SessionError::Provider);
@@ -87,6 +100,12 @@ pub(crate) fn configured(
         .with_memory_pattern(true)?
         // Otherwise a file's name could say that it is something else.
         .with_config_entry("session.load_model_format", "ONNX")?)
+}
+
+/// Frees after each run what the CPU worked in.
+fn without_arena(builder: SessionBuilder) -> Result<SessionBuilder, ort::Error> {
+    let cpu = CPU::default().with_arena_allocator(false).build();
+    Ok(builder.with_execution_providers([cpu])?.with_memory_pattern(false)?)
 }
 
 /// Registers CUDA, set so that the same input gives the same output in every process and nearly

@@ -16,6 +16,7 @@ use duolip_pipeline::lipsync::{LipSync, LipSyncError, Look, MouthBatch, PendingM
 use duolip_pipeline::mel::WINDOW_VALUES;
 use tokio::sync::oneshot;
 
+use crate::chain::Crew;
 use crate::features::{FaceTooLarge, FeatureCounters, FeatureUse};
 use crate::library::OnnxRuntime;
 use crate::model::{LipSyncModel, ModelError};
@@ -26,12 +27,14 @@ use crate::tensors::MOUTH_CHANNELS;
 use crate::waiting::Request;
 
 /// How a session is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SessionSettings {
     /// What to run on.
     pub provider: ExecutionProvider,
-    /// Threads that work on one batch on the CPU, the session's own among them.
+    /// Threads of ONNX Runtime that work on one batch on the CPU, the session's own among them.
     pub intra_threads: NonZeroUsize,
+    /// Who paints on the CPU where ONNX Runtime does not; several sessions may share them.
+    pub crew: Arc<Crew>,
     /// Mouths painted at once, as long as memory allows; a graph with a fixed batch size has its own.
     pub batch_size: NonZeroUsize,
     /// What is done with the mouths: a split model must paint all that it takes of them.

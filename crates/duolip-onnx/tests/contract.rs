@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use duolip_onnx::chain::Crew;
 use duolip_onnx::{ExecutionProvider, LipSyncModel, LipSyncSession, OnnxRuntime, SessionSettings};
 use duolip_pipeline::compose::Paste;
 use duolip_pipeline::lipsync::{LipSync, Look};
@@ -21,6 +22,7 @@ fn check(model: &Path, look: Look, batch_size: usize) {
     let settings = SessionSettings {
         provider: ExecutionProvider::Cpu,
         intra_threads: NonZeroUsize::new(2).unwrap(),
+        crew: Crew::of_one().into(),
         batch_size: NonZeroUsize::new(batch_size).unwrap(),
         paste: Paste::Feathered,
         feature_limit_bytes: 4 << 20,

@@ -79,7 +79,7 @@ pub struct ModelArgs {
     #[arg(long, env = "DUOLIP_ON_OUT_OF_MEMORY", default_value = "fail", value_name = "WHAT",
           value_parser = parse_on_out_of_memory)]
     pub on_out_of_memory: OnOutOfMemory,
-    /// CPU threads of one model [default: the cores, shared by the models]
+    /// CPU threads of one model [default: the cores, shared by the models that paint]
     #[arg(long, env = "DUOLIP_INTRA_OP_THREADS", value_name = "THREADS")]
     pub intra_op_threads: Option<NonZeroUsize>,
     /// Mebibytes of features of avatars that each model keeps ready on its device

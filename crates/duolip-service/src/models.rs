@@ -1,8 +1,10 @@
 //! The session pair: which lip-sync models are loaded, and why the others are not.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use duolip_onnx::chain::{Crew, CrewError};
 use duolip_onnx::{
     GraphFiles, LibraryError, LipSyncModel, LipSyncSession, OnnxRuntime, ProviderInUse,
     SessionError, SessionSettings,
@@ -21,6 +23,9 @@ pub enum LoadError {
     /// Neither can be without the library.
     #[error(transparent)]
     Library(#[from] Arc<LibraryError>),
+    /// The threads that both would paint with could not be started.
+    #[error(transparent)]
+    Threads(#[from] Arc<CrewError>),
     /// The checkpoint could not be imported.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -71,14 +76,17 @@ impl SessionPair {
     /// until `stopped`. Blocks; never fails as a whole: each model has its own reason.
     #[must_use]
     pub fn load(config: &Config, wanted: &[Look], stopped: &CancellationToken) -> Self {
+        duolip_heap::give_back_large_blocks();
         let runtime = OnnxRuntime::load(&config.onnxruntime_candidates()).map_err(Arc::new);
-        let settings = SessionSettings {
+        let crew = crew(config, wanted.len()).map(Arc::new).map_err(Arc::new);
+        let settings = |crew| SessionSettings {
             provider: config.models.execution_provider,
             batch_size: config.models.batch_size,
             intra_threads: config
                 .models
                 .intra_op_threads
                 .unwrap_or(ThreadBudget::new(config.threads(), wanted.len(), false).each_model),
+            crew,
             paste: config.avatars.paste,
             feature_limit_bytes: usize::from(config.models.feature_cache_mib) << 20,
         };
@@ -90,6 +98,7 @@ impl SessionPair {
                     return Err(LoadError::NotWanted);
                 }
                 let runtime = runtime.clone()?;
+                let settings = settings(crew.clone()?);
                 let model = model_at(&path, look, config, runtime, stopped)?;
                 name = Some(model.name());
                 Ok(Arc::new(LipSyncSession::new(model, settings, runtime)?))
@@ -158,6 +167,18 @@ impl SessionPair {
             }
         });
         sessions.collect()
+    }
+}
+
+/// The threads that paint on the CPU: a model that paints alone has them all, unless a number is set
+/// for each.
+fn crew(config: &Config, models: usize) -> Result<Crew, CrewError> {
+    match config.models.intra_op_threads {
+        Some(each) => {
+            let models = NonZeroUsize::new(models).unwrap_or(NonZeroUsize::MIN);
+            Crew::new(each.saturating_mul(models), each)
+        }
+        None => Crew::new(config.threads(), config.threads()),
     }
 }
 

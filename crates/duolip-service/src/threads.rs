@@ -9,7 +9,8 @@ use std::num::NonZeroUsize;
 /// How many threads each part may keep busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThreadBudget {
-    /// Of one model's session, for its arithmetic on the CPU.
+    /// Of one model's session, for its arithmetic on the CPU while the others paint; alone it may have
+    /// more (`duolip_onnx::chain::Crew`).
     pub each_model: NonZeroUsize,
     /// Of all encoders of one job together; each has one at least.
     pub encoders: NonZeroUsize,

@@ -1,13 +1,13 @@
 //! The chain of layers from mel windows to mouths.
 
 use std::collections::TryReserveError;
-use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::Arc;
 
 use pulp::Arch;
 use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
+use crate::crew::Crew;
 use crate::layer::{Kind, Layer, Plus, Ready};
 use crate::map::{self, Shape};
 use crate::memory::Aligned;
@@ -21,9 +21,8 @@ pub struct MouthGenerator {
     arch: Arch,
     layers: Vec<Ready>,
     stages: Vec<Stage>,
-    /// `None` where one thread does it all.
-    pool: Option<ThreadPool>,
-    /// One for each thread.
+    crew: Arc<Crew>,
+    /// One for each thread of the crew.
     memories: Vec<Memory>,
 }
 
@@ -66,19 +65,15 @@ pub fn is_vectorised() -> bool {
 
 impl MouthGenerator {
     /// The generator that takes mel windows of the shape `window`, `[channels, rows, columns]`, through
-    /// `layers` on `threads`: the caller's if it is one, else as many beside it. A sigmoid follows the
-    /// last layer.
-    ///
-    /// # Errors
-    /// Threads cannot be started.
+    /// `layers`, painted by `crew`. A sigmoid follows the last layer.
     ///
     /// # Panics
     /// Weights have other lengths than their layer and the one before it ask for.
     pub fn new(
         window: [usize; 3],
         layers: impl IntoIterator<Item = Layer>,
-        threads: NonZeroUsize,
-    ) -> Result<Self, ThreadPoolBuildError> {
+        crew: Arc<Crew>,
+    ) -> Self {
         let [channels, height, width] = window;
         let mut shape = Shape { height, width, channels, used: channels };
         let mut ready = Vec::new();
@@ -87,11 +82,8 @@ impl MouthGenerator {
             shape = layer.output;
             ready.push(layer);
         }
-        let pool = (threads.get() > 1)
-            .then(|| ThreadPoolBuilder::new().num_threads(threads.get()).build())
-            .transpose()?;
-        let memories = (0..threads.get()).map(|_| Memory::default()).collect();
-        Ok(Self { arch: Arch::new(), stages: stages(&ready), layers: ready, pool, memories })
+        let memories = (0..crew.most()).map(|_| Memory::default()).collect();
+        Self { arch: Arch::new(), stages: stages(&ready), layers: ready, crew, memories }
     }
 
     /// The features of one face: `planes` in their order, each `[channels, rows, columns]`.
@@ -131,7 +123,8 @@ impl MouthGenerator {
         let (window, mouth) = (first.input.values(), last.output.values());
         let count = windows.len() / window;
         assert_eq!(mouths.len(), count * mouth, "room for {count} mouths");
-        let share = count.div_ceil(self.memories.len()).max(1);
+        let shift = self.crew.begin();
+        let share = count.div_ceil(shift.threads()).max(1);
         let threads = count.div_ceil(share);
         for memory in &mut self.memories[..threads] {
             memory
@@ -141,8 +134,8 @@ impl MouthGenerator {
         let work = Work { arch: self.arch, layers: &self.layers, stages: &self.stages, features };
         let parts = windows.chunks(share * window).zip(mouths.chunks_mut(share * mouth));
         let parts = self.memories.iter_mut().zip(parts);
-        match &self.pool {
-            Some(pool) if threads > 1 => {
+        match shift.pool(threads) {
+            Some(pool) => {
                 let parts: Vec<_> = parts.collect();
                 pool.install(|| {
                     parts.into_par_iter().for_each(|(memory, (windows, mouths))| {
@@ -150,7 +143,7 @@ impl MouthGenerator {
                     });
                 });
             }
-            _ => parts.for_each(|(memory, (windows, mouths))| work.run(memory, windows, mouths)),
+            None => parts.for_each(|(memory, (windows, mouths))| work.run(memory, windows, mouths)),
         }
         Ok(())
     }

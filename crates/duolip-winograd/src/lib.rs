@@ -16,6 +16,7 @@
     reason = "closures are not inlined there, and iterators are made of them"
 )]
 
+mod crew;
 mod direct;
 mod generator;
 mod lanes;
@@ -26,5 +27,6 @@ mod sigmoid;
 mod store;
 mod winograd;
 
+pub use crew::{Crew, CrewError};
 pub use generator::{Features, MouthGenerator, OutOfMemory, is_vectorised};
 pub use layer::{Layer, Plus, Sums};

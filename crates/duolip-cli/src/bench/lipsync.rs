@@ -6,12 +6,13 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 use duolip_compiler::{Network, Precision, Widths};
 use duolip_onnx::OnnxRuntime;
-use duolip_onnx::chain::{Chain, Features};
+use duolip_onnx::chain::{Chain, Crew, Features};
 use duolip_onnx::graph::{Given, Graph, Taken};
 use duolip_pipeline::compose::Paste;
 use duolip_pipeline::mel::{BANDS, WINDOW_STEPS};
@@ -163,6 +164,7 @@ fn contenders(
     };
     let whole = load("whole network", network.plain_graph())?;
     let whole = Painter::Graph(Box::new(whole), vec![faces]);
+    let crew = Arc::new(Crew::new(threads, threads)?);
     let mut contenders = vec![Contender::new("whole network", network.multiply_adds(), whole)];
     for (name, chain_name, paste) in [
         ("lower half", "lower half chain", Paste::Parity),
@@ -172,7 +174,7 @@ fn contenders(
         let work = graphs.work.mouth_generator;
         let features = load("face encoder", graphs.face_encoder)?.run(&[face.given()])?;
         let generator = graphs.mouth_generator.into_bytes();
-        let chain = match Chain::from_bytes(&generator, threads) {
+        let chain = match Chain::from_bytes(&generator, Arc::clone(&crew)) {
             Ok(chain) => {
                 let named = |name: &str| {
                     let feature = features.iter().find(|feature| feature.name == name);

@@ -1,9 +1,7 @@
 //! Bytes that are no ONNX file, or were one.
 
-use std::num::NonZeroUsize;
-
 use duolip_compiler::{MouthLayers, Network, Precision, RecognitionError, SplitGraphs, Widths};
-use duolip_winograd::MouthGenerator;
+use duolip_winograd::{Crew, MouthGenerator};
 
 use crate::scene::rectangle;
 
@@ -128,7 +126,7 @@ fn a_flipped_bit_gives_an_error_or_layers_that_fit() {
             let mouth: Vec<usize> = layers.mouths.1.iter().flatten().copied().collect();
             let window = layers.window;
             let mut generator =
-                MouthGenerator::new(window, layers.into_layers(), NonZeroUsize::MIN).unwrap();
+                MouthGenerator::new(window, layers.into_layers(), Crew::of_one().into());
             let features = generator.features(&features);
             let mut mouths = vec![f32::NAN; count(&mouth)];
             generator.paint(&features, &vec![0.5; count(&window)], &mut mouths).unwrap();

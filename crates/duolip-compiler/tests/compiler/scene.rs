@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use duolip_compiler::{MouthLayers, Network, Precision, SplitGraphs, Widths};
 use duolip_pipeline::face::FaceBox;
-use duolip_winograd::MouthGenerator;
+use duolip_winograd::{Crew, MouthGenerator};
 
 use crate::runtime::{Array, Loaded};
 
@@ -84,7 +84,8 @@ pub(crate) fn paint_chain(
     let mouth: usize = shape[1..].iter().product();
     let window = layers.window;
     let threads = NonZeroUsize::new(threads).unwrap();
-    let mut generator = MouthGenerator::new(window, layers.into_layers(), threads).unwrap();
+    let crew = Crew::new(threads, threads).unwrap();
+    let mut generator = MouthGenerator::new(window, layers.into_layers(), crew.into());
     let features = generator.features(&planes);
     let mut values = vec![f32::NAN; shape[0] * mouth];
     let windows = mel.values.chunks(batch * window.iter().product::<usize>());

@@ -6,7 +6,6 @@
 
 mod bound;
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,8 +15,8 @@ use ort::session::Session;
 use ort::value::{DynValue, Tensor};
 
 use super::{RunError, check_shape};
-use crate::chain::{self, Chain};
-use crate::device::{Device, load};
+use crate::chain::{self, Chain, Crew};
+use crate::device::{Device, Runs, load};
 use crate::features::{FeatureCache, FeatureCounters};
 use crate::interface::{Ports, SplitInterface};
 use crate::library::OnnxRuntime;
@@ -60,10 +59,11 @@ impl SplitNetwork {
         runtime: &OnnxRuntime,
         counters: Arc<FeatureCounters>,
     ) -> Result<Self, SessionError> {
-        let encoder = load(&files.face_encoder, device, settings.intra_threads, runtime)?;
+        let threads = settings.intra_threads;
+        let encoder = load(&files.face_encoder, device, Runs::Seldom, threads, runtime)?;
         let encoded = Ports::of(&encoder);
         let chain = match device {
-            Device::Cpu => chain(&files.mouth_generator, settings.intra_threads),
+            Device::Cpu => chain(&files.mouth_generator, &settings.crew),
             Device::Cuda => None,
         };
         let (interface, generator) = if let Some(chain) = chain {
@@ -71,7 +71,7 @@ impl SplitNetwork {
             (interface, Generator::Chain(Box::new(chain)))
         } else {
             let file = &files.mouth_generator;
-            let session = load(file, device, settings.intra_threads, runtime)?;
+            let session = load(file, device, Runs::Often, threads, runtime)?;
             let generated = Ports::of(&session);
             let interface = SplitInterface::recognise(files, &encoded, &generated, painted)?;
             let bound = BoundGenerator::new(session, settings.batch_size.get(), device)
@@ -188,8 +188,8 @@ impl SplitNetwork {
 }
 
 /// The mouth generator in `file` as a chain, unless ONNX Runtime is to run it.
-fn chain(file: &Path, threads: NonZeroUsize) -> Option<Chain> {
-    match Chain::from_file(file, threads) {
+fn chain(file: &Path, crew: &Arc<Crew>) -> Option<Chain> {
+    match Chain::from_file(file, Arc::clone(crew)) {
         Ok(chain) => Some(chain),
         Err(reason) if reason.is_for_onnx_runtime() => {
             tracing::debug!(file = %file.display(), %reason, "run by ONNX Runtime");

@@ -13,6 +13,7 @@ use duolip_testkit::{avatar, babble};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::chain::Crew;
 use crate::owner::serve;
 use crate::provider::ExecutionProvider;
 use crate::waiting::Request;
@@ -50,6 +51,7 @@ fn demo(look: Look) -> Counted {
     let settings = SessionSettings {
         provider: ExecutionProvider::Cpu,
         intra_threads: NonZeroUsize::new(2).unwrap(),
+        crew: Crew::of_one().into(),
         batch_size: NonZeroUsize::new(8).unwrap(),
         paste: Paste::Feathered,
         feature_limit_bytes: 4 << 20,

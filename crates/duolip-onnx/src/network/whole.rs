@@ -9,7 +9,7 @@ use ort::session::Session;
 use ort::value::TensorRef;
 
 use super::{RunError, check_shape};
-use crate::device::{Device, load};
+use crate::device::{Device, Runs, load};
 use crate::interface::{LipSyncGraph, MEL_SHAPE, Ports};
 use crate::library::OnnxRuntime;
 use crate::session::{SessionError, SessionSettings};
@@ -33,7 +33,7 @@ impl WholeNetwork {
         device: Device,
         runtime: &OnnxRuntime,
     ) -> Result<Self, SessionError> {
-        let session = load(file, device, settings.intra_threads, runtime)?;
+        let session = load(file, device, Runs::Often, settings.intra_threads, runtime)?;
         let graph = LipSyncGraph::recognise(file, &Ports::of(&session))?;
         Ok(Self { session, graph, face: None, faces: Vec::new() })
     }

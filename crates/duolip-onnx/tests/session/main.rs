@@ -12,6 +12,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use duolip_onnx::chain::Crew;
 use duolip_onnx::{
     ExecutionProvider, LipSyncModel, LipSyncSession, ModelError, OnnxRuntime, ProviderInUse,
     SessionError, SessionSettings,
@@ -37,6 +38,7 @@ fn settings(batch_size: usize) -> SessionSettings {
     SessionSettings {
         provider: ExecutionProvider::Cpu,
         intra_threads: NonZeroUsize::new(2).unwrap(),
+        crew: Crew::of_one().into(),
         batch_size: NonZeroUsize::new(batch_size).unwrap(),
         paste: Paste::Parity,
         feature_limit_bytes: 1 << 20,

@@ -211,7 +211,7 @@ fn the_face_used_least_recently_is_given_up_and_computed_again_to_the_same_mouth
 fn a_limit_below_one_faces_features_is_refused_with_both_numbers() {
     let settings = SessionSettings { feature_limit_bytes: BLEND_FEATURES - 1, ..feathered(2) };
     for provider in [ExecutionProvider::Cpu, ExecutionProvider::Auto] {
-        let settings = SessionSettings { provider, ..settings };
+        let settings = SessionSettings { provider, ..settings.clone() };
         let error = Folder::blend().start(settings).unwrap_err();
         assert!(matches!(error, SessionError::Features { .. }), "{error:?}");
         let said = chain(&error);

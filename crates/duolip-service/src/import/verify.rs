@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use duolip_onnx::chain::Crew;
 use duolip_onnx::graph::{Given, Graph, GraphError, GraphSettings, Save, Taken};
 use duolip_onnx::{Chain, OnnxRuntime, Port};
 use duolip_pipeline::face::FaceBox;
@@ -88,7 +90,9 @@ impl Reference {
             graph: mouth_generator.display().to_string(),
             source,
         };
-        let mut chain = match Chain::from_file(mouth_generator, settings().threads) {
+        let crew = Crew::new(settings().threads, settings().threads)
+            .map_err(|error| failed(error.into()))?;
+        let mut chain = match Chain::from_file(mouth_generator, Arc::new(crew)) {
             Ok(chain) => chain,
             Err(reason) if reason.is_for_onnx_runtime() => return Ok(None),
             Err(error) => return Err(failed(error.into())),

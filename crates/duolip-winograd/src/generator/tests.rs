@@ -2,10 +2,12 @@
 //! this machine has.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use pulp::Arch;
 
 use super::MouthGenerator;
+use crate::crew::Crew;
 use crate::layer::{Kind, Layer, Plus, Sums};
 
 /// A map of one mouth: channels, rows, columns, and the values in that order.
@@ -191,9 +193,12 @@ fn assert_defined(window: [usize; 3], layers: &[Layer], mouths: usize) {
     let planes: Vec<&[f32]> = planes.iter().map(Vec::as_slice).collect();
     for arch in instructions() {
         let mut first: Option<Vec<f32>> = None;
-        for threads in [1, 3] {
-            let threads = NonZeroUsize::new(threads).unwrap();
-            let mut generator = MouthGenerator::new(window, layers.to_vec(), threads).unwrap();
+        // Alone, alone with three threads, and beside another.
+        for (threads, others) in [(1, 0), (3, 0), (3, 1)] {
+            let count = NonZeroUsize::new(threads).unwrap();
+            let crew = Arc::new(Crew::new(count, count).unwrap());
+            let _others: Vec<_> = (0..others).map(|_| crew.begin()).collect();
+            let mut generator = MouthGenerator::new(window, layers.to_vec(), Arc::clone(&crew));
             generator.arch = arch;
             let features = generator.features(&planes);
             for batch in [mouths, 1, 2] {
@@ -209,7 +214,10 @@ fn assert_defined(window: [usize; 3], layers: &[Layer], mouths: usize) {
                     assert!(difference < 3e-6, "{arch:?}, value {at}: {actual}, not {expected}");
                 }
                 let first = first.get_or_insert_with(|| all.clone());
-                assert!(*first == all, "{arch:?}: batches of {batch}, {threads} threads");
+                assert!(
+                    *first == all,
+                    "{arch:?}: batches of {batch}, {threads} threads, {others} beside"
+                );
             }
         }
     }
@@ -262,7 +270,7 @@ fn products_take_a_whole_map_and_give_one() {
 fn few_small_maps_and_many_weights_are_gone_through_together() {
     // Weights of 1.2 MB for maps of 10 kB, then the other way round.
     let layers = [same(2, 96), same(96, 96), doubling(96, 8, [[0, 8], [0, 8]]), same(8, 3)];
-    let generator = MouthGenerator::new([2, 4, 4], layers.to_vec(), NonZeroUsize::MIN).unwrap();
+    let generator = MouthGenerator::new([2, 4, 4], layers.to_vec(), Crew::of_one().into());
     assert!(generator.stages.len() > 2, "{:?}", generator.stages);
     assert!(generator.layers.iter().any(|layer| matches!(layer.kind, Kind::Winograd(_))));
     assert_defined([2, 4, 4], &layers, 7);
@@ -271,7 +279,7 @@ fn few_small_maps_and_many_weights_are_gone_through_together() {
 #[test]
 fn what_a_batch_took_is_given_back_and_taken_again() {
     let layers = [same(1, 16), same(16, 3)];
-    let mut generator = MouthGenerator::new([1, 8, 8], layers, NonZeroUsize::MIN).unwrap();
+    let mut generator = MouthGenerator::new([1, 8, 8], layers, Crew::of_one().into());
     let features = generator.features(&[]);
     let windows = random(4 * 64, 9);
     let mut before = vec![0.0; 4 * 3 * 64];
