@@ -48,8 +48,11 @@ pub(crate) enum MuxError {
         index: usize,
     },
     /// A segment's file is not what it was when the index was made.
-    #[error("a segment changed while it was joined")]
-    Changed,
+    #[error("segment {index} changed while it was joined")]
+    Changed {
+        /// Which segment.
+        index: usize,
+    },
     /// No parameter sets.
     #[error("the segments have no sequence parameter set")]
     NoParameters,
@@ -106,9 +109,7 @@ impl Muxer for Mp4Muxer {
         for [count, samples] in seconds {
             check_cancelled(cancel)?;
             for &size in &pictures.sizes[shown..shown + count] {
-                let picture = of_segments.next()?.filter(|picture| picture.size() == size);
-                let picture = picture.ok_or_else(|| mux_error(MuxError::Changed))?;
-                file.write_all(&picture.bytes).map_err(unwritten)?;
+                file.write_all(&of_segments.next_of(size)?.bytes).map_err(unwritten)?;
             }
             shown += count;
             for at in heard..heard + samples {
@@ -168,10 +169,11 @@ fn unreadable(segment: &Segment, source: io::Error) -> ConcatError {
     ConcatError::Segment { path: segment.path.clone(), source }
 }
 
-/// The pictures of all segments.
+/// The pictures of all segments, whose sizes are known by now.
 struct OfSegments<'a> {
     segments: &'a [Segment],
-    open: Option<Pictures<File>>,
+    /// The one that is read, and how many of its pictures are left.
+    open: Option<(&'a Segment, Pictures<File>, usize)>,
 }
 
 impl<'a> OfSegments<'a> {
@@ -179,18 +181,24 @@ impl<'a> OfSegments<'a> {
         Self { segments, open: None }
     }
 
-    fn next(&mut self) -> Result<Option<Picture>, ConcatError> {
-        while let Some((segment, rest)) = self.segments.split_first() {
-            let pictures = match &mut self.open {
-                Some(pictures) => pictures,
-                closed => closed.insert(pictures_of(segment)?),
-            };
-            if let Some(picture) = pictures.next().map_err(|source| unreadable(segment, source))? {
-                return Ok(Some(picture));
+    /// The next one, which had `size` bytes.
+    fn next_of(&mut self, size: u32) -> Result<Picture, ConcatError> {
+        loop {
+            if let Some((segment, pictures, left)) = &mut self.open
+                && *left > 0
+            {
+                *left -= 1;
+                let picture = pictures.next().map_err(|source| unreadable(segment, source))?;
+                let index = segment.index;
+                return picture
+                    .filter(|picture| picture.size() == size)
+                    .ok_or_else(|| mux_error(MuxError::Changed { index }));
             }
-            (self.segments, self.open) = (rest, None);
+            let next = self.segments.split_first();
+            let (segment, rest) = next.ok_or_else(|| mux_error(MuxError::NoSegments))?;
+            self.open = Some((segment, pictures_of(segment)?, segment.frames));
+            self.segments = rest;
         }
-        Ok(None)
     }
 }
 

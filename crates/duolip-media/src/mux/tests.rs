@@ -302,6 +302,34 @@ fn a_segment_of_another_length_than_it_was_said_to_have_is_refused() {
 }
 
 #[test]
+fn a_segment_that_changes_after_the_index_was_made_is_told_by_its_number() {
+    let folder = folder();
+    let segments = segments("25", &[5, 6, 4], folder.path());
+    let sizes = picture_table(&segments, &no_cancel()).unwrap().sizes;
+    let joined = || {
+        let mut of_segments = OfSegments::new(&segments);
+        sizes.iter().try_for_each(|&size| of_segments.next_of(size).map(drop))
+    };
+    joined().unwrap();
+    let path = &segments[1].path;
+    let whole = std::fs::read(path).unwrap();
+    let mut longer = whole.clone();
+    longer.push(1);
+    // Cut short within a picture, without its last one, empty, and longer than it was.
+    let last = whole.len() - sizes[10] as usize;
+    for (name, bytes) in [
+        ("cut", &whole[..whole.len() - 1]),
+        ("without the last", &whole[..last]),
+        ("empty", &[]),
+        ("longer", &longer),
+    ] {
+        std::fs::write(path, bytes).unwrap();
+        let said = joined().unwrap_err().source().unwrap().to_string();
+        assert_eq!(said, "segment 1 changed while it was joined", "{name}");
+    }
+}
+
+#[test]
 fn segments_that_were_encoded_otherwise_are_refused() {
     let folder = folder();
     let mut segments = segments("25", &[5, 5], folder.path());
