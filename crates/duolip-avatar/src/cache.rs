@@ -87,7 +87,12 @@ impl Record {
         }
     }
 
-    fn into_avatar(self, name: &str) -> Result<Avatar, Box<dyn std::error::Error + Send + Sync>> {
+    fn into_avatar(
+        mut self,
+        name: &str,
+    ) -> Result<Avatar, Box<dyn std::error::Error + Send + Sync>> {
+        // Read byte by byte, it has taken room for as many again.
+        self.planes.shrink_to_fit();
         let (numerator, denominator) = self.frame_rate;
         Ok(Avatar {
             name: name.to_owned(),

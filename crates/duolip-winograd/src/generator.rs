@@ -36,7 +36,8 @@ struct Stage {
 /// What one thread works in.
 #[derive(Debug, Default)]
 struct Memory {
-    /// What a stage begins with and what it gives, for all mouths.
+    /// What a stage begins with and what it gives, for all mouths; of the last one for those that go
+    /// through it together.
     whole: [Aligned; 2],
     /// What passes between layers within a stage.
     between: [Aligned; 2],
@@ -190,7 +191,8 @@ impl Memory {
             if let (Some(first), Some(last)) = (layers.first(), layers.last()) {
                 // They change places from stage to stage.
                 self.whole[at % 2].reserve(count * first.input.len())?;
-                self.whole[1 - at % 2].reserve(count * last.output.len())?;
+                let given = if at + 1 == stages.len() { mouths } else { count };
+                self.whole[1 - at % 2].reserve(given * last.output.len())?;
             }
         }
         Ok(())
@@ -216,7 +218,8 @@ impl Work<'_> {
             interleave(input, window, map);
         }
         let (mut from, mut to) = (from, to);
-        for stage in self.stages {
+        let Some((end, stages)) = self.stages.split_last() else { return };
+        for stage in stages {
             let layers = &self.layers[stage.layers.clone()];
             let (first, last) = (layers[0].input.len(), layers[layers.len() - 1].output.len());
             let parts = from.get(count * first).chunks(stage.mouths * first);
@@ -226,9 +229,17 @@ impl Work<'_> {
             }
             std::mem::swap(&mut from, &mut to);
         }
-        let maps = from.get(count * output.len()).chunks_exact(output.len());
-        for (map, mouth) in maps.zip(mouths.chunks_exact_mut(output.values())) {
-            self.arch.dispatch(sigmoid::Apply { shape: output, map, planes: mouth });
+        // The largest maps of all: none waits for the other mouths.
+        let layers = &self.layers[end.layers.clone()];
+        let parts = from.get(count * layers[0].input.len());
+        let parts = parts.chunks(end.mouths * layers[0].input.len());
+        for (part, mouths) in parts.zip(mouths.chunks_mut(end.mouths * output.values())) {
+            let maps = to.get_mut(mouths.len() / output.values() * output.len());
+            self.through(layers, part, maps, between, scratch);
+            let maps = maps.chunks_exact(output.len());
+            for (map, mouth) in maps.zip(mouths.chunks_exact_mut(output.values())) {
+                self.arch.dispatch(sigmoid::Apply { shape: output, map, planes: mouth });
+            }
         }
     }
 
