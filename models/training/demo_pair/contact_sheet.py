@@ -25,23 +25,24 @@ def _held(symbol):
 
 
 def frames_of_sounds(recording):
-    """For each label the frame in which the true mouth comes nearest to it.
+    """For each label the frame in which the true mouth comes nearest to it, where it is longest.
 
     Labels that are never spoken are left out.
     """
-    frames = {}
+    longest = {}  # label: seconds, frames
     ends = [start for start, _ in recording.sounds[1:]] + [recording.sounds[-1][0]]
     for (start, ipa), end in zip(recording.sounds, ends):
         for label, symbols in SHOWN.items():
             if ipa[:1] and ipa[0] in symbols:
-                spoken = range(int(start * VIDEO_RATE), int(end * VIDEO_RATE) + 1)
-                frames.setdefault(label, []).extend(spoken)
+                if end - start > longest.get(label, (0,))[0]:
+                    frames = range(int(start * VIDEO_RATE), int(end * VIDEO_RATE) + 1)
+                    longest[label] = end - start, frames
     return {
         label: min(
-            frames[label], key=lambda at: np.abs(recording.mouths[at] - _held(symbols[0])).sum()
+            longest[label][1], key=lambda at: np.abs(recording.mouths[at] - _held(symbols[0])).sum()
         )
         for label, symbols in SHOWN.items()
-        if label in frames
+        if label in longest
     }
 
 

@@ -61,8 +61,8 @@ _SHEET = """
 
 ![mouths under their sounds]({stem}-sheet.png)
 
-Of each sound the frame in which the true mouth is most like it: painted by GAN, by NOGAN, and
-as drawn; one avatar below the other.
+Of each sound the longest, in the frame in which the true mouth is most like it: painted by GAN, by
+NOGAN, and as drawn; one avatar below the other.
 """
 _MOTION_TEXT = """
 ## Does the mouth follow the speech?
