@@ -15,6 +15,10 @@ pub fn give_back_freed() {
     unsafe { libc::malloc_trim(0) };
 }
 
+/// Nothing: there is no way, or no need.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn give_back_freed() {}
+
 /// Blocks at least as large have pages of their own.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE: libc::c_int = 128 << 10;
@@ -33,10 +37,6 @@ pub fn give_back_large_blocks() {
 /// Nothing: there is no way, or no need.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn give_back_large_blocks() {}
-
-/// Nothing: there is no way, or no need.
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub fn give_back_freed() {}
 
 #[cfg(test)]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -194,6 +194,7 @@ impl<'a> OfSegments<'a> {
                     .filter(|picture| picture.size() == size)
                     .ok_or_else(|| mux_error(MuxError::Changed { index }));
             }
+            // There is one: the index counts as many pictures as the segments do.
             let next = self.segments.split_first();
             let (segment, rest) = next.ok_or_else(|| mux_error(MuxError::NoSegments))?;
             self.open = Some((segment, pictures_of(segment)?, segment.frames));

@@ -115,7 +115,8 @@ def feather_mask(width, height):
 
 def _neighbourhood_means(image):
     """Means of five by five pixels of (h, w, c); fewer at the edges."""
-    padded = np.pad(np.dstack([image, np.ones(image.shape[:2])]), ((2, 2), (2, 2), (0, 0)))
+    around = (_NEIGHBOURHOOD, _NEIGHBOURHOOD)
+    padded = np.pad(np.dstack([image, np.ones(image.shape[:2])]), (around, around, (0, 0)))
     size = 2 * _NEIGHBOURHOOD + 1
     windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (0, 1))
     sums = windows.sum(axis=(3, 4))

@@ -1,26 +1,19 @@
 """How many mouths a second the program paints with a model, on two threads of the CPU."""
 
 import re
-import subprocess
 
-THREADS = 2
-# What `duolip bench lipsync` calls the part that the program paints by itself, after what it does
+_THREADS = "2"
+# What `duolip bench lipsync` calls the part that the program paints by itself; then what it does
 # where the processor has no vector instructions that it knows.
-_PAINTERS = ("feathered rectangle", "feathered chain")
+_PAINTERS = ("feathered chain", "feathered rectangle")
 
 
 def mouths_per_second(program, folder):
     """The processor's name and the median of some rounds."""
-    command = [program.binary, "bench", "lipsync", folder / "lipsync.onnx"]
-    command += ["--intra-op-threads", str(THREADS)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode != 0:
-        raise RuntimeError(f"{program.binary} ended with {ended.returncode}: {ended.stderr}")
-    rates = {}
+    graph = folder / "lipsync.onnx"
+    said = program.run("bench", "lipsync", graph, "--intra-op-threads", _THREADS)
     for painter in _PAINTERS:
-        row = re.search(rf"^{painter} +[\d.]+ +[\d.]+ +([\d.]+)", ended.stdout, re.MULTILINE)
+        row = re.search(rf"^{painter} +[\d.]+ +[\d.]+ +([\d.]+)", said, re.MULTILINE)
         if row:
-            rates[painter] = float(row[1])
-    if not rates:
-        raise RuntimeError(f"no rate of {_PAINTERS} in: {ended.stdout}")
-    return ended.stdout.split(",")[0], rates[max(rates, key=_PAINTERS.index)]
+            return said.split(",")[0], float(row[1])
+    raise RuntimeError(f"no rate of {_PAINTERS} in: {said}")

@@ -31,14 +31,19 @@ class Program:
 
     def render(self, looks, audio, avatar, output, chunks=1):
         """Renders speech with these looks, in this order; `avatar` is a name or a folder."""
-        command = [self.binary, "render", "--audio", audio, "--avatar", avatar, "--models", looks]
+        arguments = ["render", "--audio", audio, "--avatar", avatar, "--models", looks]
         for look in LOOKS:
-            command += [f"--checkpoint-{look}", self.pair / look]
-        command += ["--num-workers", str(chunks), "--output", output]
+            arguments += [f"--checkpoint-{look}", self.pair / look]
+        self.run(*arguments, "--num-workers", str(chunks), "--output", output)
+        return output
+
+    def run(self, *arguments):
+        """What the program says on stdout."""
+        command = [self.binary, *arguments]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if ended.returncode != 0:
             raise RuntimeError(f"{self.binary} ended with {ended.returncode}: {ended.stderr}")
-        return output
+        return ended.stdout
 
 
 def _yuv420_from_bgr(photo):
