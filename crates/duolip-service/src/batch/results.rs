@@ -159,7 +159,7 @@ impl Results {
     ) -> Result<Self, ResultsError> {
         let place = shard.name(place);
         if !place.starts_with(S3_SCHEME) {
-            return Self::in_file(Path::new(&place));
+            return Self::in_released_file(Path::new(&place)).await;
         }
         let (location, objects) = (S3Location::parse(&place)?, store::objects(delivery)?);
         let Object { content, state } = match objects.read(&location, OBJECT_BYTES).await {
@@ -186,6 +186,19 @@ impl Results {
         self.bucket.is_none().then_some(parent.unwrap_or(Path::new(".")))
     }
 
+    /// As [`Results::in_file`], once the lock of a process that was killed is released.
+    async fn in_released_file(path: &Path) -> Result<Self, ResultsError> {
+        let began = Instant::now();
+        loop {
+            match Self::in_file(path) {
+                Err(ResultsError::Locked { .. }) if began.elapsed() < RELEASE => {
+                    tokio::time::sleep(RELEASE / 20).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
     /// Opens the results `path`, made when missing. What a killed process has half written at its end
     /// is cut off, and errors that are not the job's own fault are taken out: such jobs are rendered
     /// again.
@@ -194,23 +207,16 @@ impl Results {
     /// [`ResultsError`].
     fn in_file(path: &Path) -> Result<Self, ResultsError> {
         let unusable = |source| ResultsError::Unusable { path: path.to_owned(), source };
-        let began = Instant::now();
-        let file = loop {
-            // Anew each time: whoever writes may put another file in its place.
-            let mut options = OpenOptions::new();
-            let file = options.read(true).write(true).create(true).truncate(false).open(path);
-            let file = file.map_err(unusable)?;
-            match file.try_lock() {
-                Ok(()) => break file,
-                Err(TryLockError::WouldBlock) if began.elapsed() < RELEASE => {
-                    std::thread::sleep(RELEASE / 20);
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(ResultsError::Locked { path: path.to_owned() });
-                }
-                Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(ResultsError::Locked { path: path.to_owned() });
             }
-        };
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        }
         let mut results =
             Self { path: path.to_owned(), file, former: None, done: Done::default(), bucket: None };
         results.take_up()?;
@@ -376,17 +382,23 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious,data\n1,2\n");
     }
 
-    #[test]
-    fn what_a_killed_process_leaves_locked_for_a_moment_is_waited_for() {
+    #[tokio::test]
+    async fn what_a_killed_process_leaves_locked_for_a_moment_is_waited_for() {
         let (_folder, path, results) = opened(OK);
         let first = results.unwrap();
-        std::thread::scope(|scope| {
-            let second = scope.spawn(|| Results::in_file(&path));
-            // It finds the lock taken first.
-            std::thread::sleep(RELEASE / 5);
-            drop(first);
-            assert_eq!(second.join().unwrap().unwrap().done().ok, 1);
-        });
+        let second = tokio::spawn(async move { Results::in_released_file(&path).await });
+        // It finds the lock taken first.
+        tokio::time::sleep(RELEASE / 5).await;
+        drop(first);
+        assert_eq!(second.await.unwrap().unwrap().done().ok, 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_released_is_not_waited_for_long() {
+        let (_folder, path, results) = opened("");
+        let _first = results.unwrap();
+        let said = Results::in_released_file(&path).await.unwrap_err().to_string();
+        assert!(said.contains("another process writes the results"), "{said}");
     }
 
     #[test]
