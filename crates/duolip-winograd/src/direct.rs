@@ -2,9 +2,9 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::lanes::{Panels, ROWS, accumulate_one, accumulate_two};
+use crate::lanes::{InnerLoop, Inputs, Panels, ROWS, Sums, together};
 use crate::map::Shape;
-use crate::store::{End, save};
+use crate::store::End;
 
 /// Weights of more bytes than this are gone through once for all places; fewer stay in the cache
 /// while places are gone through once.
@@ -53,19 +53,23 @@ impl WithSimd for Apply<'_> {
             let vectors = kernel.weights.vectors::<S>();
             let blocks = (mouths * kernel.places.len()).div_ceil(ROWS);
             if kernel.weights.bytes() > LARGE {
-                for vector in (0..vectors).step_by(2) {
+                let mut vector = 0;
+                while vector < vectors {
                     let mut next = Next::default();
                     for _ in 0..blocks {
                         let block = self.block(kernel, &mut next, mouths);
-                        self.pair(simd, kernel, &block, vector, vectors);
+                        self.columns(simd, kernel, &block, vector);
                     }
+                    vector += together::<S>(vectors - vector);
                 }
             } else {
                 let mut next = Next::default();
                 for _ in 0..blocks {
                     let block = self.block(kernel, &mut next, mouths);
-                    for vector in (0..vectors).step_by(2) {
-                        self.pair(simd, kernel, &block, vector, vectors);
+                    let mut vector = 0;
+                    while vector < vectors {
+                        self.columns(simd, kernel, &block, vector);
+                        vector += together::<S>(vectors - vector);
                     }
                 }
             }
@@ -123,44 +127,42 @@ impl Apply<'_> {
         block
     }
 
-    /// The results of `block` in two vectors of outputs, or in the last one.
+    /// The results of `block` in the vectors of outputs from `vector` on that are summed up together.
     #[inline(always)]
-    fn pair<S: Simd>(
+    fn columns<S: Simd>(&mut self, simd: S, kernel: &Kernel, block: &Block, vector: usize) {
+        match together::<S>(kernel.weights.vectors::<S>() - vector) {
+            1 => self.rows::<S, 12, 1>(simd, kernel, block, vector),
+            3 => self.rows::<S, 3, 3>(simd, kernel, block, vector),
+            _ if S::F32_LANES == 16 => self.rows::<S, 12, 2>(simd, kernel, block, vector),
+            _ => self.rows::<S, 6, 2>(simd, kernel, block, vector),
+        }
+    }
+
+    /// `V` vectors of outputs from `vector` on, `R` of the block's places at a time.
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize, const V: usize>(
         &mut self,
         simd: S,
         kernel: &Kernel,
         block: &Block,
         vector: usize,
-        vectors: usize,
-    ) {
+    ) where
+        Sums: InnerLoop<S, R, V>,
+    {
         let run = kernel.weights.depth / kernel.lines.len();
-        let is_pair = vector + 1 < vectors;
-        let other_vector = if is_pair { vector + 1 } else { vector };
-        let mut sums = [simd.splat_f32s(0.0); ROWS];
-        let mut other_sums = sums;
-        for (line, &offset) in kernel.lines.iter().enumerate() {
-            let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
-            for row in 0..ROWS {
-                let from = block.from[row] + offset;
-                rows[row] = &self.input[from..from + run];
-            }
-            let one = kernel.weights.column::<S>(vector, line * run, run);
-            let other = kernel.weights.column::<S>(other_vector, line * run, run);
-            if is_pair {
-                accumulate_two(simd, [&mut sums, &mut other_sums], &rows, [one, other]);
-            } else {
-                accumulate_one(simd, &mut sums, &rows, one);
-            }
-        }
-        let outputs = vector * S::F32_LANES;
-        for row in 0..block.count {
-            let (mouth, to) = (block.mouth[row], block.to[row] + outputs);
-            let value = self.end.of(simd, sums[row], outputs, to);
-            save::<S>(self.output, mouth + to, value);
-            if is_pair {
-                let (outputs, to) = (outputs + S::F32_LANES, to + S::F32_LANES);
-                let value = self.end.of(simd, other_sums[row], outputs, to);
-                save::<S>(self.output, mouth + to, value);
+        let inputs = Inputs { values: self.input, lines: &kernel.lines, run };
+        let columns = kernel.weights.columns::<S, V>(vector);
+        let end = self.end.in_vectors::<S>();
+        let output = S::as_mut_simd_f32s(self.output).0;
+        for (part, from) in block.from.as_chunks::<R>().0.iter().enumerate() {
+            let sums = Sums::sums(simd, inputs, from, &columns);
+            for row in 0..R.min(block.count.saturating_sub(part * R)) {
+                let mouth = block.mouth[part * R + row] / S::F32_LANES;
+                let place = block.to[part * R + row] / S::F32_LANES;
+                for at in 0..V {
+                    let vector = vector + at;
+                    output[mouth + place + vector] = end.of(simd, sums[row][at], vector, place);
+                }
             }
         }
     }

@@ -67,32 +67,51 @@ impl Panels {
         self.outputs.div_ceil(S::F32_LANES)
     }
 
-    /// The weights of inputs `from..from + depth` for the outputs in vector `at`.
+    /// The weights for the outputs in `V` vectors from `first` on.
     #[inline(always)]
-    pub(crate) fn column<S: Simd>(&self, at: usize, from: usize, depth: usize) -> Column<'_> {
+    pub(crate) fn columns<S: Simd, const V: usize>(&self, first: usize) -> [Column<'_>; V] {
+        let mut columns = [self.column::<S>(first); V];
+        for at in 1..V {
+            columns[at] = self.column::<S>(first + at);
+        }
+        columns
+    }
+
+    #[inline(always)]
+    fn column<S: Simd>(&self, at: usize) -> Column<'_> {
         let (panel, vector) = (at / vectors::<S>(), at % vectors::<S>());
-        let start = (panel * self.depth + from) * PANEL;
+        let start = panel * self.depth * PANEL;
         let values = self.values.get(self.len());
-        Column { panel: &values[start..start + depth * PANEL], vector }
+        Column { panel: &values[start..start + self.depth * PANEL], vector }
     }
 }
 
 /// A vector of outputs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column<'a> {
-    /// The panel that it is in, or a part of its depth.
+    /// The panel that it is in.
     panel: &'a [f32],
     /// Which of the panel's vectors it is.
     vector: usize,
 }
 
-/// Rows of inputs that are gone through together.
+/// A whole number of rows for each [`InnerLoop`].
 pub(crate) const ROWS: usize = 12;
 
 /// Vectors in a panel.
 #[inline(always)]
-pub(crate) const fn vectors<S: Simd>() -> usize {
+const fn vectors<S: Simd>() -> usize {
     PANEL / S::F32_LANES
+}
+
+/// Rows of inputs, cut into lines of which each lies in one piece.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a> {
+    pub(crate) values: &'a [f32],
+    /// Where in a row each line begins.
+    pub(crate) lines: &'a [usize],
+    /// Values in a line.
+    pub(crate) run: usize,
 }
 
 /// Vector `at` of the weights of each input in `panel`.
@@ -102,108 +121,87 @@ macro_rules! weights {
     };
 }
 
-/// A function that adds to `sums` the products of as many rows as there are names, each `rows[i]`,
-/// and of two columns of weights. Sums are names and no array, and so stay in registers.
-macro_rules! rows {
-    ($two:ident, $count:literal, $($row:ident $index:literal $a:ident $b:ident),+) => {
-        #[inline(always)]
-        fn $two<S: Simd>(
-            simd: S,
-            sums: [&mut [S::f32s; $count]; 2],
-            rows: &[&[f32]; $count],
-            columns: [Column<'_>; 2],
-        ) {
-            let (first, first_rest) = columns[0].panel.as_chunks::<{ STEP * PANEL }>();
-            let (second, second_rest) = columns[1].panel.as_chunks::<{ STEP * PANEL }>();
-            let at = [columns[0].vector, columns[1].vector];
-            let steps = first.len();
-            let second = &second[..steps];
-            let [one_sums, other_sums] = sums;
-            $(
-                let (mut $a, mut $b) = (one_sums[$index], other_sums[$index]);
-                let $row = &rows[$index].as_chunks::<STEP>().0[..steps];
-            )+
-            for step in 0..steps {
-                for k in 0..STEP {
-                    let one = weights!(S, first[step], k, at[0]);
-                    let other = weights!(S, second[step], k, at[1]);
-                    $(
-                        let input = simd.splat_f32s($row[step][k]);
-                        $a = simd.mul_add_e_f32s(input, one, $a);
-                        $b = simd.mul_add_e_f32s(input, other, $b);
-                    )+
-                }
-            }
-            for k in 0..first_rest.len() / PANEL {
-                let one = weights!(S, first_rest, k, at[0]);
-                let other = weights!(S, second_rest, k, at[1]);
-                $(
-                    let input = simd.splat_f32s(rows[$index][steps * STEP + k]);
-                    $a = simd.mul_add_e_f32s(input, one, $a);
-                    $b = simd.mul_add_e_f32s(input, other, $b);
-                )+
-            }
-            *one_sums = [$($a),+];
-            *other_sums = [$($b),+];
-        }
-    };
-}
-
-/// The same of one column.
-macro_rules! rows_of_one {
-    ($one:ident, $count:literal, $($row:ident $index:literal $a:ident),+) => {
-        #[inline(always)]
-        pub(crate) fn $one<S: Simd>(
-            simd: S,
-            sums: &mut [S::f32s; $count],
-            rows: &[&[f32]; $count],
-            column: Column<'_>,
-        ) {
-            let (first, first_rest) = column.panel.as_chunks::<{ STEP * PANEL }>();
-            let steps = first.len();
-            $(
-                let mut $a = sums[$index];
-                let $row = &rows[$index].as_chunks::<STEP>().0[..steps];
-            )+
-            for step in 0..steps {
-                for k in 0..STEP {
-                    let one = weights!(S, first[step], k, column.vector);
-                    $( $a = simd.mul_add_e_f32s(simd.splat_f32s($row[step][k]), one, $a); )+
-                }
-            }
-            for k in 0..first_rest.len() / PANEL {
-                let one = weights!(S, first_rest, k, column.vector);
-                $(
-                    let input = simd.splat_f32s(rows[$index][steps * STEP + k]);
-                    $a = simd.mul_add_e_f32s(input, one, $a);
-                )+
-            }
-            *sums = [$($a),+];
-        }
-    };
-}
-
-rows!(two_of_twelve, 12, r0 0 a0 b0, r1 1 a1 b1, r2 2 a2 b2, r3 3 a3 b3, r4 4 a4 b4, r5 5 a5 b5,
-    r6 6 a6 b6, r7 7 a7 b7, r8 8 a8 b8, r9 9 a9 b9, r10 10 a10 b10, r11 11 a11 b11);
-rows!(two_of_six, 6, r0 0 a0 b0, r1 1 a1 b1, r2 2 a2 b2, r3 3 a3 b3, r4 4 a4 b4, r5 5 a5 b5);
-rows_of_one!(accumulate_one, 12, r0 0 a0, r1 1 a1, r2 2 a2, r3 3 a3, r4 4 a4, r5 5 a5, r6 6 a6,
-    r7 7 a7, r8 8 a8, r9 9 a9, r10 10 a10, r11 11 a11);
-
-/// Adds to `sums` the products of `rows` and two columns.
+/// How many vectors of outputs are summed up together where `left` are left: two, or three where one
+/// would be left alone, which takes as many loads of inputs as two.
 #[inline(always)]
-pub(crate) fn accumulate_two<S: Simd>(
-    simd: S,
-    sums: [&mut [S::f32s; ROWS]; 2],
-    rows: &[&[f32]; ROWS],
-    columns: [Column<'_>; 2],
-) {
-    if S::F32_LANES == 16 {
-        two_of_twelve(simd, sums, rows, columns);
-    } else {
-        let (rows, _) = rows.as_chunks::<6>();
-        let [one, other] = sums;
-        let (one, other) = (one.as_chunks_mut::<6>().0, other.as_chunks_mut::<6>().0);
-        two_of_six(simd, [&mut one[0], &mut other[0]], &rows[0], columns);
-        two_of_six(simd, [&mut one[1], &mut other[1]], &rows[1], columns);
+pub(crate) const fn together<S: Simd>(left: usize) -> usize {
+    match left {
+        1 => 1,
+        _ if left % 2 == 1 && S::F32_LANES < 16 => 3,
+        _ => 2,
     }
 }
+
+/// The inner loop for `R` rows and `V` vectors of outputs. Where there are sixteen registers, nine sums
+/// and what is added to them fit in; with more, the compiler keeps one in memory.
+pub(crate) trait InnerLoop<S: Simd, const R: usize, const V: usize> {
+    /// The sums of rows that begin at `from`, with the weights in `columns`.
+    fn sums(
+        simd: S,
+        inputs: Inputs<'_>,
+        from: &[usize; R],
+        columns: &[Column<'_>; V],
+    ) -> [[S::f32s; V]; R];
+}
+
+/// Where the inner loops are found.
+pub(crate) struct Sums;
+
+/// An inner loop for as many rows and sums as there are names, which are no array, and so stay in
+/// registers.
+macro_rules! inner_loop {
+    ($rows:literal x $vectors:literal: $($weight:ident $panel:ident $column:literal),+;
+        $($row:ident $index:literal $($sum:ident $with:ident)+),+) => {
+        impl<S: Simd> InnerLoop<S, $rows, $vectors> for Sums {
+            #[inline(always)]
+            fn sums(
+                simd: S,
+                inputs: Inputs<'_>,
+                from: &[usize; $rows],
+                columns: &[Column<'_>; $vectors],
+            ) -> [[S::f32s; $vectors]; $rows] {
+                let Inputs { values, lines, run } = inputs;
+                $( $( let mut $sum = simd.splat_f32s(0.0); )+ )+
+                let (steps, rest) = (run / STEP, run % STEP);
+                for (line, &offset) in lines.iter().enumerate() {
+                    $( let $row = &values[from[$index] + offset..][..run]; )+
+                    $( let $panel = &columns[$column].panel[line * run * PANEL..][..run * PANEL]; )+
+                    {
+                        $( let $row = &$row.as_chunks::<STEP>().0[..steps]; )+
+                        $( let $panel = &$panel.as_chunks::<{ STEP * PANEL }>().0[..steps]; )+
+                        for step in 0..steps {
+                            for k in 0..STEP {
+                                $(
+                                    let $weight =
+                                        weights!(S, $panel[step], k, columns[$column].vector);
+                                )+
+                                $(
+                                    let input = simd.splat_f32s($row[step][k]);
+                                    $( $sum = simd.mul_add_e_f32s(input, $with, $sum); )+
+                                )+
+                            }
+                        }
+                    }
+                    for k in run - rest..run {
+                        $( let $weight = weights!(S, $panel, k, columns[$column].vector); )+
+                        $(
+                            let input = simd.splat_f32s($row[k]);
+                            $( $sum = simd.mul_add_e_f32s(input, $with, $sum); )+
+                        )+
+                    }
+                }
+                [ $( [ $($sum),+ ] ),+ ]
+            }
+        }
+    };
+}
+
+inner_loop!(12 x 2: w p 0, x q 1; r0 0 a0 w b0 x, r1 1 a1 w b1 x, r2 2 a2 w b2 x, r3 3 a3 w b3 x,
+    r4 4 a4 w b4 x, r5 5 a5 w b5 x, r6 6 a6 w b6 x, r7 7 a7 w b7 x, r8 8 a8 w b8 x, r9 9 a9 w b9 x,
+    r10 10 a10 w b10 x, r11 11 a11 w b11 x);
+inner_loop!(6 x 2: w p 0, x q 1; r0 0 a0 w b0 x, r1 1 a1 w b1 x, r2 2 a2 w b2 x, r3 3 a3 w b3 x,
+    r4 4 a4 w b4 x, r5 5 a5 w b5 x);
+inner_loop!(4 x 2: w p 0, x q 1; r0 0 a0 w b0 x, r1 1 a1 w b1 x, r2 2 a2 w b2 x, r3 3 a3 w b3 x);
+inner_loop!(3 x 3: w p 0, x q 1, y s 2; r0 0 a0 w b0 x c0 y, r1 1 a1 w b1 x c1 y, r2 2 a2 w b2 x c2 y);
+inner_loop!(12 x 1: w p 0; r0 0 a0 w, r1 1 a1 w, r2 2 a2 w, r3 3 a3 w, r4 4 a4 w, r5 5 a5 w, r6 6 a6 w,
+    r7 7 a7 w, r8 8 a8 w, r9 9 a9 w, r10 10 a10 w, r11 11 a11 w);

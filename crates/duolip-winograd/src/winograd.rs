@@ -15,11 +15,11 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use crate::lanes::{PANEL, Panels, ROWS, accumulate_one, accumulate_two};
+use crate::lanes::{InnerLoop, Inputs, PANEL, Panels, ROWS, Sums, together};
 use crate::layer::{Kind, Ready};
 use crate::map::Shape;
 use crate::memory::Aligned;
-use crate::store::{End, load, save};
+use crate::store::{End, save};
 use tile::{Four, Line, MOST_INPUTS, Three, Tile, lines};
 
 /// How many bytes of transformed tiles are worked on at a time: what a core's own cache holds.
@@ -238,7 +238,10 @@ impl<T: Tile> WithSimd for Forward<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Winograd { input, pads, .. } = *self.tiles.layer;
-        let channels = input.channels;
+        // From here on in vectors.
+        let pixel = input.channels / S::F32_LANES;
+        let step = self.tiles.steps[0] / S::F32_LANES;
+        let to = S::as_mut_simd_f32s(self.to).0;
         let mut place = self.tiles.place();
         for at in 0..self.tiles.count {
             // With the border counted, and never negative since padding is at most 1.
@@ -248,22 +251,22 @@ impl<T: Tile> WithSimd for Forward<'_, T> {
             place = place.next(self.tiles);
             let inside = top + T::INPUTS <= input.height + 2 && left + T::INPUTS <= input.width + 2;
             let (from, row) = if inside {
-                (&map[input.at(top, left)..], input.row())
+                (&map[input.at(top, left)..], input.row() / S::F32_LANES)
             } else {
                 cut_out(input, map, [top, left], T::INPUTS, self.tile);
-                (&self.tile[..], T::INPUTS * channels)
+                (&self.tile[..], T::INPUTS * pixel)
             };
-            let step = self.tiles.steps[0];
-            let to = &mut self.to[at * channels..];
-            for start in (0..input.used).step_by(S::F32_LANES) {
+            let from = S::as_simd_f32s(from).0;
+            for vector in 0..input.used.div_ceil(S::F32_LANES) {
                 let columns = lines!(x, T::INPUTS, {
-                    let column = load_line::<S, T>(from, x * channels + start, row);
-                    T::forward(simd, column)
+                    let first = x * pixel + vector;
+                    T::forward(simd, lines!(y, T::INPUTS, from[first + y * row]))
                 });
+                let first = at * pixel + vector;
                 for y in 0..T::INPUTS {
                     let line = T::forward(simd, across::<S>(&columns, y));
                     for x in 0..T::INPUTS {
-                        save::<S>(to, (y * T::INPUTS + x) * step + start, line[x]);
+                        to[first + (y * T::INPUTS + x) * step] = line[x];
                     }
                 }
             }
@@ -286,12 +289,6 @@ fn cut_out(shape: Shape, map: &[f32], [top, left]: [usize; 2], inputs: usize, ti
     }
 }
 
-/// A tile's values that begin at `start`, each `step` after the one before.
-#[inline(always)]
-fn load_line<S: Simd, T: Tile>(from: &[f32], start: usize, step: usize) -> Line<S> {
-    lines!(at, T::INPUTS, load::<S>(from, start + at * step))
-}
-
 /// Value `at` of each line.
 #[inline(always)]
 fn across<S: Simd>(lines: &[Line<S>; MOST_INPUTS], at: usize) -> Line<S> {
@@ -311,37 +308,57 @@ impl WithSimd for Multiply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Tiles { layer, count, block, steps, .. } = self.tiles;
+        let Tiles { layer, block, steps, .. } = self.tiles;
         let (channels, outputs) = (layer.input.channels, layer.output.channels);
         for (place, weights) in layer.weights.iter().enumerate() {
             let inputs = &self.from[place * steps[0]..][..block * channels];
             let products = &mut self.to[place * steps[1]..][..block * outputs];
+            let mut product = Product { tiles: self.tiles, weights, inputs, products };
             let vectors = weights.vectors::<S>();
-            for first in (0..count).step_by(ROWS) {
-                let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
-                for row in 0..ROWS {
-                    let start = (first + row) * channels;
-                    rows[row] = &inputs[start..start + layer.input.used];
+            let mut vector = 0;
+            while vector < vectors {
+                let together = together::<S>(vectors - vector);
+                match together {
+                    1 => product.columns::<S, 12, 1>(simd, vector),
+                    3 => product.columns::<S, 3, 3>(simd, vector),
+                    _ if S::F32_LANES == 16 => product.columns::<S, 12, 2>(simd, vector),
+                    _ => product.columns::<S, 4, 2>(simd, vector),
                 }
-                let products = &mut products[first * outputs..];
-                for vector in (0..vectors).step_by(2) {
-                    let one = weights.column::<S>(vector, 0, layer.input.used);
-                    let mut sums = [simd.splat_f32s(0.0); ROWS];
-                    if vector + 1 < vectors {
-                        let other = weights.column::<S>(vector + 1, 0, layer.input.used);
-                        let mut other_sums = sums;
-                        let both = [&mut sums, &mut other_sums];
-                        accumulate_two(simd, both, &rows, [one, other]);
-                        for row in 0..ROWS {
-                            let start = row * outputs + vector * S::F32_LANES;
-                            save::<S>(products, start + S::F32_LANES, other_sums[row]);
-                        }
-                    } else {
-                        accumulate_one(simd, &mut sums, &rows, one);
-                    }
-                    for row in 0..ROWS {
-                        save::<S>(products, row * outputs + vector * S::F32_LANES, sums[row]);
-                    }
+                vector += together;
+            }
+        }
+    }
+}
+
+/// The matrix product for one place.
+struct Product<'a> {
+    tiles: Tiles<'a>,
+    weights: &'a Panels,
+    inputs: &'a [f32],
+    products: &'a mut [f32],
+}
+
+impl Product<'_> {
+    /// `V` vectors of outputs from `vector` on, for `R` tiles at a time.
+    #[inline(always)]
+    fn columns<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, vector: usize)
+    where
+        Sums: InnerLoop<S, R, V>,
+    {
+        let Tiles { layer, count, .. } = self.tiles;
+        let (input, outputs) = (layer.input, layer.output.channels);
+        let columns = self.weights.columns::<S, V>(vector);
+        let inputs = Inputs { values: self.inputs, lines: &[0], run: input.used };
+        for first in (0..count).step_by(R) {
+            let mut from = [0; R];
+            for row in 0..R {
+                from[row] = (first + row) * input.channels;
+            }
+            let sums = Sums::sums(simd, inputs, &from, &columns);
+            for row in 0..R {
+                for at in 0..V {
+                    let to = (first + row) * outputs + (vector + at) * S::F32_LANES;
+                    save::<S>(self.products, to, sums[row][at]);
                 }
             }
         }
@@ -362,8 +379,13 @@ impl<T: Tile> WithSimd for Back<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Tiles { layer, count, steps: [_, step], .. } = self.tiles;
+        let Tiles { layer, count, .. } = self.tiles;
         let output = layer.output;
+        // From here on in vectors.
+        let pixel = output.channels / S::F32_LANES;
+        let step = self.tiles.steps[1] / S::F32_LANES;
+        let from = S::as_simd_f32s(self.from).0;
+        let end = self.end.in_vectors::<S>();
         let mut place = self.tiles.place();
         for at in 0..count {
             let Place { mouth, down, right } = place;
@@ -371,22 +393,20 @@ impl<T: Tile> WithSimd for Back<'_, T> {
             place = place.next(self.tiles);
             let height = T::RESULTS.min(output.height - top);
             let width = T::RESULTS.min(output.width - left);
-            let from = &self.from[at * output.channels..];
             let map = &mut self.output[mouth * output.len()..(mouth + 1) * output.len()];
-            for start in (0..output.used).step_by(S::F32_LANES) {
+            let map = S::as_mut_simd_f32s(map).0;
+            for vector in 0..output.used.div_ceil(S::F32_LANES) {
+                let first = at * pixel + vector;
                 let columns = lines!(x, T::INPUTS, {
-                    let first = x * step + start;
-                    T::back(simd, load_line::<S, T>(from, first, T::INPUTS * step))
+                    let column = lines!(y, T::INPUTS, from[first + (y * T::INPUTS + x) * step]);
+                    T::back(simd, column)
                 });
                 for y in 0..height {
                     let line = T::back(simd, across::<S>(&columns, y));
+                    let first = output.at(top + y + 1, left + 1) / S::F32_LANES;
                     for x in 0..width {
-                        let place = output.at(top + y + 1, left + x + 1);
-                        save::<S>(
-                            map,
-                            place + start,
-                            self.end.of(simd, line[x], start, place + start),
-                        );
+                        let place = first + x * pixel;
+                        map[place + vector] = end.of(simd, line[x], vector, place);
                     }
                 }
             }
