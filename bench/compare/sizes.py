@@ -54,7 +54,7 @@ class Size:
 CROWD_SECONDS, START_SECONDS = 10, 10
 
 SIZES = {
-    # 22 minutes on two quiet cores.
+    # 22 minutes on two quiet cores with AVX-512, 45 with AVX2.
     "full": Size(
         renders=(
             Case("full", 2, 20, rounds=5),
