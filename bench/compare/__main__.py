@@ -82,8 +82,8 @@ def processor() -> str:
     """Its name and its widest vectors, which a virtual machine's name alone does not tell."""
     text = Path("/proc/cpuinfo").read_text()
     name = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
-    widest = [f" with {title}" for flag, title in VECTORS.items() if re.search(rf"\b{flag}\b", text)]
-    return (name[1] if name else "unknown processor") + "".join(widest[:1])
+    known = (title for flag, title in VECTORS.items() if re.search(rf"\b{flag}\b", text))
+    return f"{name[1] if name else 'unknown processor'} with {next(known, 'no known vectors')}"
 
 
 def facts_of(program: Path) -> dict:

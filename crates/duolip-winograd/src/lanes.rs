@@ -132,8 +132,8 @@ pub(crate) const fn together<S: Simd>(left: usize) -> usize {
     }
 }
 
-/// The inner loop for `R` rows and `V` vectors of outputs. Where there are sixteen registers, nine sums
-/// and what is added to them fit in; with more, the compiler keeps one in memory.
+/// The inner loop for `R` rows and `V` vectors of outputs. Which are used where was measured
+/// (bench/NOTES.md): with sixteen registers, twelve sums of three vectors do not fit in.
 pub(crate) trait InnerLoop<S: Simd, const R: usize, const V: usize> {
     /// The sums of rows that begin at `from`, with the weights in `columns`.
     fn sums(
