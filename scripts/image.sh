@@ -15,7 +15,7 @@ set -euo pipefail
 shopt -s inherit_errexit
 
 readonly DEBIAN=bookworm START_SECONDS=180
-readonly PROGRAMS=(duolip-http duolip-runpod duolip-batch)
+readonly PROGRAMS=(duolip-http duolip-runpod duolip-batch duolip-x264)
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 image=${IMAGE:-duolip}

@@ -3,6 +3,8 @@
 #
 #   scripts/layers.sh [FOLDER]     default: target/layers
 #
+# X264     the duolip-x264 program (default: target/release/duolip-x264)
+#
 # Each lies in FOLDER/NAME as Lambda shows it below /opt, and in FOLDER/NAME.zip. Ends with versions,
 # sizes and sums; fails where all of them, and a program of 60 MB, are more than the 250 MB that Lambda
 # unpacks.
@@ -12,6 +14,8 @@ readonly FFMPEG_WHEEL=imageio-ffmpeg==0.6.0
 readonly FFMPEG_MEMBER=imageio_ffmpeg/binaries/ffmpeg-linux-x86_64-v7.0.2
 readonly FFMPEG_SHA256=e7e7fb30477f717e6f55f9180a70386c62677ef8a4d4d1a5d948f4098aa3eb99
 readonly LIMIT_MB=250 PROGRAM_MB=60
+# Lambda's C library.
+readonly GLIBC=2.34
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=$(realpath "${CARGO_TARGET_DIR:-target}")
@@ -44,6 +48,13 @@ pathlib.Path(destination).write_bytes(zipfile.ZipFile(wheel).read(member))
 PYTHON
 echo "$FFMPEG_SHA256  $layers/ffmpeg/bin/ffmpeg" | sha256sum --quiet --check
 chmod 755 "$layers/ffmpeg/bin/ffmpeg"
+
+x264=${X264:-$target/release/duolip-x264}
+[[ -x $x264 ]] || die "$x264 is not there: make layers builds it"
+strip -o "$layers/ffmpeg/bin/duolip-x264" "$x264"
+newest=$(objdump -T "$x264" | grep -o 'GLIBC_2[.0-9]*' | sort -Vu | tail -n 1)
+[[ $(printf '%s\n' "${newest#GLIBC_}" "$GLIBC" | sort -V | tail -n 1) == "$GLIBC" ]] \
+    || die "duolip-x264 needs glibc ${newest#GLIBC_}; Lambda has $GLIBC"
 
 # espeak-ng with every library that it links, the C library and its loader among them: Lambda's own is
 # older than that of any Debian with this espeak-ng.
@@ -83,6 +94,7 @@ PYTHON
         "$(($(stat -c %s "$layers/$layer.zip") / 100000))e-1" "$(sha256sum <"$layers/$layer.zip" | cut -c 1-64)"
 done
 "$layers/ffmpeg/bin/ffmpeg" -version | head -n 1
+"$layers/ffmpeg/bin/duolip-x264" --version
 "$layers/espeak/bin/espeak-ng" --version
 megabytes=$((total / 1000000 + PROGRAM_MB))
 echo "together, with a program of $PROGRAM_MB MB: $megabytes MB of $LIMIT_MB"

@@ -89,6 +89,7 @@ step_packages() {
     { has cc && has make; } || missing+=(build-essential)
     has pkg-config || missing+=(pkg-config)
     has curl || missing+=(curl)
+    { has pkg-config && pkg-config --exists x264; } || missing+=(libx264-dev)
     { has ffmpeg && has ffprobe; } || missing+=(ffmpeg)
     has espeak-ng || missing+=(espeak-ng)
     has shellcheck || missing+=(shellcheck)

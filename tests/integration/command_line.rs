@@ -97,7 +97,8 @@ fn the_doctor_finds_everything_here_and_names_what_is_missing() {
     let output = duolip(&folders, &["doctor"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}");
-    for name in ["onnxruntime", "model gan", "model nogan", "avatar anna", "espeak-ng", "ffmpeg"] {
+    let programs = ["onnxruntime", "espeak-ng", "ffmpeg", "x264"];
+    for name in programs.into_iter().chain(["model gan", "model nogan", "avatar anna"]) {
         let line = said.lines().find(|line| line.starts_with(name));
         assert!(line.is_some_and(|line| line.contains(" ok ")), "{name}: {said}");
     }

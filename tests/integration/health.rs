@@ -35,7 +35,7 @@ async fn a_process_that_is_warming_up_says_so_and_asks_for_patience() {
         let says_why_not_cuda = provider["name"] == "cpu" && provider["reason"].is_string();
         assert!(provider["name"] == "cuda" || says_why_not_cuda, "{health}");
     }
-    for version in ["duolip", "onnxruntime", "ffmpeg", "espeak_ng"] {
+    for version in ["duolip", "onnxruntime", "ffmpeg", "x264", "espeak_ng"] {
         assert!(health["versions"][version].is_string(), "{version}");
     }
 }

@@ -89,13 +89,13 @@ pub(crate) fn doctor(config: Config) -> ExitCode {
         line(&format!("avatar {default_avatar}"), Err(advice));
     }
     line("espeak-ng", engine.synthesizer().clone());
+    let advised = |found: &Result<String, String>, advice: &str| {
+        found.clone().map_err(|reason| format!("{reason}; {advice}"))
+    };
+    line("ffmpeg", advised(engine.ffmpeg(), "install ffmpeg or set DUOLIP_FFMPEG"));
     line(
-        "ffmpeg",
-        match engine.ffmpeg() {
-            Ok(ffmpeg) if ffmpeg.has_libx264 => Ok(ffmpeg.line.clone()),
-            Ok(ffmpeg) => Err(format!("{}: without libx264; install Debian's ffmpeg", ffmpeg.line)),
-            Err(reason) => Err(format!("{reason}; install ffmpeg or set DUOLIP_FFMPEG")),
-        },
+        "x264",
+        advised(engine.x264(), "put duolip-x264 beside this program or on the search path"),
     );
     let store = engine.store().map(|store| store.description());
     line("store", Ok(store.unwrap_or_else(|| "none: no video is delivered as a URL".to_owned())));

@@ -1,8 +1,8 @@
-//! Media: the request's own audio → speech, frames → segments, both through ffmpeg; segments and
-//! speech → video.
+//! Media: the request's own audio → speech, through ffmpeg; frames → segments, through duolip-x264;
+//! segments and speech → video.
 //!
-//! Implements the pipeline's [`SpeechDecoder`], [`VideoEncoder`] and [`Muxer`]. ffmpeg is a program
-//! that is started through duolip-child, never a linked library; every file it reads or writes
+//! Implements the pipeline's [`SpeechDecoder`], [`VideoEncoder`] and [`Muxer`]. Both are programs
+//! that are started through duolip-child, never linked libraries; every file they read or write
 //! lies where the caller says, inside the job's folder. This crate knows nothing of lip sync, of
 //! HTTP or of where a video goes.
 //!
@@ -13,6 +13,7 @@
 mod container;
 mod decode;
 mod encode;
+mod feed;
 mod h264;
 mod mono;
 mod mux;
@@ -23,13 +24,15 @@ mod segment;
 mod speech_track;
 mod splice;
 mod wav;
+mod x264;
 
 #[cfg(test)]
 mod testing;
 
 pub use decode::FfmpegDecoder;
-pub use encode::{FfmpegEncoder, X264Settings};
+pub use encode::X264Encoder;
 pub use mux::Mp4Muxer;
-pub use probe::{FfmpegVersion, ProbeError, probe};
+pub use probe::ProbeError;
 pub use program::Ffmpeg;
 pub use segment::SegmentError;
+pub use x264::{X264, X264Settings};

@@ -1,4 +1,4 @@
-//! Which ffmpeg is installed, for health and the doctor.
+//! Which ffmpeg and which x264 are installed, for health and the doctor.
 
 use std::process::Command;
 
@@ -6,77 +6,110 @@ use duolip_child::{ChildError, run};
 use duolip_pipeline::CancellationToken;
 
 use crate::program::Ffmpeg;
+use crate::x264::{NAME, X264};
 
 /// More than any build of ffmpeg has to say about itself, in bytes.
 const ANSWER_LIMIT_BYTES: usize = 1 << 20;
 
-/// What is known of the installed ffmpeg.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FfmpegVersion {
-    /// The first line of `ffmpeg -version`.
-    pub line: String,
-    /// Whether it has the libx264 encoder, which every render needs.
-    pub has_libx264: bool,
-}
-
-/// Why the installed ffmpeg is unknown.
+/// Why an installed program is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// It is not installed, may not be run, or fails even to say its version.
-    #[error("ffmpeg could not be asked for its version")]
-    Program(#[source] ChildError),
-    /// The program answers, but not as ffmpeg does.
-    #[error("the program does not say it is ffmpeg; it begins with {answer:?}")]
-    NotFfmpeg {
+    #[error("{program} could not be asked for its version")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// What became of it.
+        source: ChildError,
+    },
+    /// The program answers, but not as the one that is wanted does.
+    #[error("the program does not say it is {program}; it begins with {answer:?}")]
+    Other {
+        /// The name of the one that is wanted.
+        program: &'static str,
         /// The beginning of what it says.
         answer: String,
     },
 }
 
-/// Asks `ffmpeg` for its version and its encoders. Blocks for about a tenth of a second.
-///
-/// # Errors
-/// [`ProbeError`].
-///
-/// # Cancellation
-/// Stops within milliseconds, as [`ProbeError::Program`].
-pub fn probe(ffmpeg: &Ffmpeg, cancel: &CancellationToken) -> Result<FfmpegVersion, ProbeError> {
-    let version = answer(ffmpeg.command().arg("-version"), cancel)?;
-    let line = version.lines().next().unwrap_or_default().trim();
-    if !line.starts_with("ffmpeg version") {
-        return Err(ProbeError::NotFfmpeg { answer: line.chars().take(80).collect() });
+impl Ffmpeg {
+    /// The first line of `ffmpeg -version`. Blocks for some hundredths of a second.
+    ///
+    /// # Errors
+    /// [`ProbeError`].
+    ///
+    /// # Cancellation
+    /// Stops within milliseconds, as [`ProbeError::Program`].
+    pub fn version(&self, cancel: &CancellationToken) -> Result<String, ProbeError> {
+        answer("ffmpeg", "ffmpeg version", self.command().arg("-version"), cancel)
     }
-    let encoders = answer(ffmpeg.command().arg("-encoders"), cancel)?;
-    let has_libx264 = encoders.split_whitespace().any(|word| word == "libx264");
-    Ok(FfmpegVersion { line: line.to_owned(), has_libx264 })
 }
 
-fn answer(command: &mut Command, cancel: &CancellationToken) -> Result<String, ProbeError> {
-    let output = run(command, b"", ANSWER_LIMIT_BYTES, cancel).map_err(ProbeError::Program)?;
-    Ok(String::from_utf8_lossy(&output).into_owned())
+impl X264 {
+    /// What `duolip-x264 --version` says: its own version and x264's. Blocks for milliseconds.
+    ///
+    /// # Errors
+    /// [`ProbeError`].
+    ///
+    /// # Cancellation
+    /// Stops within milliseconds, as [`ProbeError::Program`].
+    pub fn version(&self, cancel: &CancellationToken) -> Result<String, ProbeError> {
+        answer(NAME, NAME, self.command().arg("--version"), cancel)
+    }
+}
+
+/// The first line that `command` says, which begins with `beginning`.
+fn answer(
+    program: &'static str,
+    beginning: &str,
+    command: &mut Command,
+    cancel: &CancellationToken,
+) -> Result<String, ProbeError> {
+    let output = run(command, b"", ANSWER_LIMIT_BYTES, cancel)
+        .map_err(|source| ProbeError::Program { program, source })?;
+    let said = String::from_utf8_lossy(&output);
+    let line = said.lines().next().unwrap_or_default().trim();
+    if !line.starts_with(beginning) {
+        let answer = line.chars().take(80).collect();
+        return Err(ProbeError::Other { program, answer });
+    }
+    Ok(line.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn no_cancel() -> CancellationToken {
+        CancellationToken::new()
+    }
+
     #[test]
-    fn the_installed_ffmpeg_says_its_version_and_has_libx264() {
-        let found = probe(&Ffmpeg::default(), &CancellationToken::new()).unwrap();
-        assert!(found.line.starts_with("ffmpeg version "), "{}", found.line);
-        assert!(found.has_libx264);
+    fn the_installed_programs_say_their_versions() {
+        let ffmpeg = Ffmpeg::default().version(&no_cancel()).unwrap();
+        assert!(ffmpeg.starts_with("ffmpeg version "), "{ffmpeg}");
+        let x264 = X264::default().version(&no_cancel()).unwrap();
+        assert!(x264.contains(", x264 0."), "{x264}");
     }
 
     #[test]
     fn a_missing_program_is_named_in_the_cause() {
-        let error = probe(&Ffmpeg::at("duolip-no-such"), &CancellationToken::new()).unwrap_err();
-        let ProbeError::Program(cause) = error else { panic!("{error}") };
-        assert!(cause.to_string().contains("duolip-no-such"), "{cause}");
+        let missing = [
+            Ffmpeg::at("duolip-no-such").version(&no_cancel()),
+            X264::at("duolip-no-such").version(&no_cancel()),
+        ];
+        for error in missing.map(Result::unwrap_err) {
+            let ProbeError::Program { source, .. } = error else { panic!("{error}") };
+            assert!(source.to_string().contains("duolip-no-such"), "{source}");
+        }
     }
 
     #[test]
-    fn another_program_is_not_taken_for_ffmpeg() {
-        let error = probe(&Ffmpeg::at("echo"), &CancellationToken::new()).unwrap_err();
-        assert!(matches!(error, ProbeError::NotFfmpeg { answer } if answer.contains("-version")));
+    fn another_program_is_not_taken_for_the_wanted_one() {
+        let answers =
+            [Ffmpeg::at("echo").version(&no_cancel()), X264::at("echo").version(&no_cancel())];
+        for answer in answers {
+            assert!(matches!(&answer, Err(ProbeError::Other { .. })), "{answer:?}");
+        }
     }
 }

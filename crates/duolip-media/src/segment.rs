@@ -2,12 +2,12 @@
 //! thread that feeds the encoder's pipe; and, where only a strip is encoded, a thread that makes
 //! whole pictures of it.
 //!
-//! composer ← free buffers ← feeder thread → pipe → ffmpeg → pipe → splicer thread → segment;
+//! composer ← free buffers ← feeder thread → pipe → x264 → pipe → splicer thread → segment;
 //! composer → composed frames → feeder.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
-use std::process::{ChildStdin, Command};
+use std::io::{self, BufWriter, Write};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
 };
@@ -19,8 +19,9 @@ use duolip_pipeline::encode::{EncodeError, Segment, SegmentWriter};
 use duolip_pipeline::picture::YuvFrame;
 
 use crate::encode::{child_error, encoder_error};
+use crate::feed::Feed;
 use crate::program::POLL;
-use crate::splice::{Feed, SpliceError, Splicer};
+use crate::splice::{SpliceError, Splicer};
 
 /// How many frame buffers circulate: one being composed, one being fed to the encoder, two to even
 /// out their pace.
@@ -54,7 +55,7 @@ pub enum SegmentError {
 }
 
 /// A running encoder and what feeds it.
-pub(crate) struct FfmpegSegment {
+pub(crate) struct RunningSegment {
     segment: Segment,
     frame_bytes: usize,
     cancel: CancellationToken,
@@ -68,9 +69,9 @@ pub(crate) struct FfmpegSegment {
     splicing: Option<JoinHandle<Result<usize, SpliceError>>>,
 }
 
-impl FfmpegSegment {
-    /// Starts `command`, which must read what `feed` gives of frames like `base` from its stdin. It
-    /// writes `segment`'s file itself, or its stdout is piped and `splicer` does.
+impl RunningSegment {
+    /// Starts `command`, which must read what `feed` gives of frames like `base` from its stdin and
+    /// write H.264 to its stdout. That becomes `segment`'s file, as it is or as `splicer` makes it.
     ///
     /// # Errors
     /// [`EncodeError::Encoder`] when it does not start, [`EncodeError::File`] when the segment
@@ -83,14 +84,16 @@ impl FfmpegSegment {
         splicer: Option<Splicer>,
         cancel: &CancellationToken,
     ) -> Result<Self, EncodeError> {
-        let mut child = Child::start(command).map_err(child_error)?;
-        let mut splicing = None;
-        if let (Some(splicer), Some(coded)) = (splicer, child.take_stdout()) {
-            let path = segment.path.clone();
-            let file = File::create(&path).map_err(|source| EncodeError::File { path, source })?;
-            let splice = move || splicer.run(coded, BufWriter::new(file));
-            splicing = Some(std::thread::spawn(splice));
-        }
+        let file_error = |source| EncodeError::File { path: segment.path.clone(), source };
+        let file = File::create(&segment.path).map_err(file_error)?;
+        let mut child = Child::start(match splicer {
+            Some(_) => command.stdout(Stdio::piped()),
+            None => command.stdout(file.try_clone().map_err(file_error)?),
+        })
+        .map_err(child_error)?;
+        let splicing = splicer.zip(child.take_stdout()).map(|(splicer, coded)| {
+            std::thread::spawn(move || splicer.run(coded, BufWriter::new(file)))
+        });
         let pipe = child.take_stdin();
         let (composed, to_feed) = sync_channel(BUFFERS);
         let (fed, free) = sync_channel(BUFFERS);
@@ -165,7 +168,7 @@ impl FfmpegSegment {
     }
 }
 
-impl SegmentWriter for FfmpegSegment {
+impl SegmentWriter for RunningSegment {
     fn buffer(&mut self) -> Result<YuvFrame, EncodeError> {
         self.check_cancelled()?;
         match self.free.try_recv() {
@@ -225,7 +228,7 @@ impl SegmentWriter for FfmpegSegment {
     }
 }
 
-impl Drop for FfmpegSegment {
+impl Drop for RunningSegment {
     fn drop(&mut self) {
         // Killing the encoder breaks the pipe, which ends the feeder even in the middle of a frame.
         drop(self.child.take());
@@ -240,8 +243,8 @@ impl Drop for FfmpegSegment {
     }
 }
 
-/// Writes what `feed` gives of composed frames to the encoder and hands their buffers back, until the
-/// last one.
+/// Writes what `feed` gives to the encoder and hands the buffers of composed frames back, until the last
+/// one.
 fn feed_all(
     pipe: Option<ChildStdin>,
     feed: &Feed,
@@ -249,10 +252,14 @@ fn feed_all(
     fed: &SyncSender<YuvFrame>,
 ) -> io::Result<()> {
     let mut pipe = pipe.ok_or(io::ErrorKind::BrokenPipe)?;
+    pipe.write_all(feed.begin())?;
+    let mut painted = Vec::new();
     while let Ok(frame) = to_feed.recv() {
-        feed.write(&frame, &mut pipe)?;
+        painted.clear();
+        feed.append(&frame, &mut painted);
         // A buffer too many, or a composer that has gone: then the buffer is not needed.
         let _ = fed.try_send(frame);
+        pipe.write_all(&painted)?;
     }
     Ok(())
 }

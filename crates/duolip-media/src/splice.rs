@@ -30,7 +30,7 @@ use header::{Deblocking, Slice, SliceHeader};
 use skipped::skipped;
 use still::StillPicture;
 pub(crate) use still::{Still, Stills};
-pub(crate) use strip::{Feed, RATE_FACTORS, Strip};
+pub(crate) use strip::{RATE_FACTORS, Strip};
 
 /// x264's parameters with which every row of macroblocks of pictures so wide is a slice.
 pub(crate) fn slice_for_each_row(width: usize) -> String {
@@ -79,8 +79,7 @@ impl SpliceError {
 pub(crate) struct Splicer {
     pub(crate) strip: Strip,
     pub(crate) still: Arc<Still>,
-    /// Codes the still picture: reads one frame from its stdin, writes H.264 to its stdout, a slice
-    /// for each row of macroblocks.
+    /// Codes the still picture, a slice for each row of macroblocks.
     pub(crate) still_command: Command,
     pub(crate) cancel: CancellationToken,
 }

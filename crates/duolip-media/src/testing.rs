@@ -84,14 +84,16 @@ pub(crate) fn luma_of(number: usize) -> u8 {
     (16 + number * 7 % 200) as u8
 }
 
-/// The processes that name `path` in their command line.
-pub(crate) fn processes_naming(path: &Path) -> Vec<String> {
-    let wanted = path.as_os_str().as_encoded_bytes();
+/// The children of this process that have `argument` in their command line.
+pub(crate) fn children_with(argument: &str) -> Vec<String> {
+    let parent = format!("PPid:\t{}\n", std::process::id());
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap() {
         let entry = entry.unwrap();
-        let command_line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        if command_line.windows(wanted.len()).any(|part| part == wanted) {
+        let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
+        let has =
+            |file: &str, wanted: &[u8]| read(file).windows(wanted.len()).any(|part| part == wanted);
+        if has("cmdline", argument.as_bytes()) && has("status", parent.as_bytes()) {
             found.push(entry.file_name().into_string().unwrap());
         }
     }

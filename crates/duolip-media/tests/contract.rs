@@ -1,13 +1,13 @@
 //! The contracts of decoder, encoder and muxer, on the real ffmpeg.
 
-use duolip_media::{Ffmpeg, FfmpegDecoder, FfmpegEncoder, Mp4Muxer, X264Settings};
+use duolip_media::{Ffmpeg, FfmpegDecoder, Mp4Muxer, X264, X264Encoder, X264Settings};
 use duolip_pipeline::folder::JobFolder;
 use duolip_testkit::{babble, contract, wav_from_speech};
 
 #[test]
 fn ffmpeg_keeps_the_contract_of_encoder_and_muxer() {
     let folder = JobFolder::create_in(&std::env::temp_dir()).unwrap();
-    let encoder = FfmpegEncoder::new(Ffmpeg::default(), X264Settings::default());
+    let encoder = X264Encoder::new(Ffmpeg::default(), X264::default(), X264Settings::default());
     contract::video_encoder(&encoder, &Mp4Muxer, &folder);
 }
 

@@ -77,6 +77,20 @@ impl YuvFrame {
         [&luma[of_luma], &blue[of_chroma.clone()], &red[of_chroma]]
     }
 
+    /// Appends these rows and columns of the three planes, a yuv420p picture of their own, to `to`.
+    /// Both begin and end at even ones.
+    ///
+    /// # Panics
+    /// When they do not lie inside the frame.
+    pub fn append_part(&self, rows: &Range<usize>, columns: &Range<usize>, to: &mut Vec<u8>) {
+        for (plane, reduction) in self.rows(rows).into_iter().zip([1, 2, 2]) {
+            let columns = columns.start / reduction..columns.end / reduction;
+            for row in plane.chunks_exact(self.width / reduction) {
+                to.extend_from_slice(&row[columns.clone()]);
+            }
+        }
+    }
+
     /// Calls `write` with each row of each plane of `part` and with the values of this frame that
     /// it lies over when its corner is at (left, top), which are even: the frame's first.
     ///

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use duolip_avatar::{AvatarCache, AvatarPreparer, AvatarRegistry, RustfaceDetector};
-use duolip_media::{Ffmpeg, FfmpegDecoder, FfmpegEncoder, FfmpegVersion, Mp4Muxer, X264Settings};
+use duolip_media::{Ffmpeg, FfmpegDecoder, Mp4Muxer, ProbeError, X264, X264Encoder, X264Settings};
 use duolip_pipeline::chunk::Chunk;
 use duolip_pipeline::deliver::ArtifactStore;
 use duolip_pipeline::error::{Classify, chain};
@@ -36,7 +36,9 @@ pub struct Engine {
     /// The synthesizer's version, or why there is none.
     synthesizer: Result<String, String>,
     /// ffmpeg's version, or why there is none.
-    ffmpeg: Result<FfmpegVersion, String>,
+    ffmpeg: Result<String, String>,
+    /// duolip-x264's version, or why there is none.
+    x264: Result<String, String>,
     places: Semaphore,
 }
 
@@ -136,15 +138,15 @@ impl Engine {
             .map_err(EngineError::Avatars)?;
         let (synthesizer, spoken) = synthesizer(&config);
         let ffmpeg = Ffmpeg::at(&config.video.ffmpeg);
-        let version = duolip_media::probe(&ffmpeg, &CancellationToken::new())
-            .map_err(|error| chain(&error))
-            .inspect_err(|reason| tracing::error!(reason, "ffmpeg cannot be used"));
-        let x264 =
+        let x264 = X264::default();
+        let ffmpeg_version = found("ffmpeg", ffmpeg.version(&CancellationToken::new()));
+        let x264_version = found("duolip-x264", x264.version(&CancellationToken::new()));
+        let settings =
             X264Settings { preset: config.video.x264_preset.clone(), crf: config.video.x264_crf };
         let stages = Stages {
             synthesizer,
             decoder: Arc::new(FfmpegDecoder::new(ffmpeg.clone())),
-            encoder: Arc::new(FfmpegEncoder::new(ffmpeg.clone(), x264)),
+            encoder: Arc::new(X264Encoder::new(ffmpeg, x264, settings)),
             muxer: Arc::new(Mp4Muxer),
             work_dir: config.work_dir(),
             encoder_threads: encoder_threads(&config, &models).get(),
@@ -158,7 +160,8 @@ impl Engine {
             stages,
             store,
             synthesizer: spoken,
-            ffmpeg: version,
+            ffmpeg: ffmpeg_version,
+            x264: x264_version,
             places,
         })
     }
@@ -193,8 +196,13 @@ impl Engine {
     }
 
     /// ffmpeg's version, or why there is none.
-    pub fn ffmpeg(&self) -> &Result<FfmpegVersion, String> {
+    pub fn ffmpeg(&self) -> &Result<String, String> {
         &self.ffmpeg
+    }
+
+    /// duolip-x264's version, or why there is none.
+    pub fn x264(&self) -> &Result<String, String> {
+        &self.x264
     }
 
     /// Takes a place for one job; it is free again when the place is dropped.
@@ -326,6 +334,13 @@ fn encoder_threads(config: &Config, models: &SessionPair) -> NonZeroUsize {
     let each_model = config.models.intra_op_threads.unwrap_or(budget.each_model);
     tracing::info!(threads, on_gpu, each_model, encoders = budget.encoders, "thread budget");
     budget.encoders
+}
+
+/// The version of a program, or why there is none, which is logged.
+fn found(program: &str, version: Result<String, ProbeError>) -> Result<String, String> {
+    version
+        .map_err(|error| chain(&error))
+        .inspect_err(|reason| tracing::error!(reason, "{program} cannot be used"))
 }
 
 fn synthesizer(config: &Config) -> (Arc<dyn SpeechSynthesizer>, Result<String, String>) {

@@ -87,6 +87,8 @@ pub struct Versions {
     pub onnxruntime: Option<String>,
     /// ffmpeg's.
     pub ffmpeg: Option<String>,
+    /// duolip-x264's, with x264's.
+    pub x264: Option<String>,
     /// The speech synthesizer's.
     pub espeak_ng: Option<String>,
 }
@@ -126,11 +128,9 @@ impl Health {
             ));
         }
         problems.extend(engine.synthesizer().as_ref().err().cloned());
-        problems.extend(engine.ffmpeg().as_ref().err().cloned());
-        let can_encode = engine.ffmpeg().as_ref().is_ok_and(|ffmpeg| ffmpeg.has_libx264);
-        if engine.ffmpeg().is_ok() && !can_encode {
-            problems.push("this ffmpeg has no libx264 encoder".to_owned());
-        }
+        let encoders = [engine.ffmpeg(), engine.x264()];
+        problems.extend(encoders.iter().filter_map(|version| version.as_ref().err().cloned()));
+        let can_encode = encoders.iter().all(|version| version.is_ok());
         let status = match engine.models().loaded().len() {
             _ if !can_encode || !avatar_loaded => Status::Failed,
             0 => Status::Failed,
@@ -160,7 +160,8 @@ fn versions(engine: Option<&Engine>) -> Versions {
     Versions {
         duolip: env!("CARGO_PKG_VERSION"),
         onnxruntime: duolip_onnx::OnnxRuntime::loaded().map(|runtime| runtime.version().to_owned()),
-        ffmpeg: engine.and_then(|engine| Some(engine.ffmpeg().as_ref().ok()?.line.clone())),
+        ffmpeg: engine.and_then(|engine| engine.ffmpeg().as_ref().ok().cloned()),
+        x264: engine.and_then(|engine| engine.x264().as_ref().ok().cloned()),
         espeak_ng: engine.and_then(|engine| engine.synthesizer().as_ref().ok().cloned()),
     }
 }

@@ -44,6 +44,7 @@ fn check(health: &Health) -> &'static str {
     match health.status {
         Status::Warming => "warm_up",
         _ if health.versions.ffmpeg.is_none() => "ffmpeg",
+        _ if health.versions.x264.is_none() => "x264",
         _ if !health.gan_model_loaded && !health.nogan_model_loaded => "models",
         _ if !health.avatar_loaded => "avatar",
         _ => "ffmpeg",

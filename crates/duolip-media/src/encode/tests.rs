@@ -1,19 +1,19 @@
 //! Encoding with real ffmpeg: segments, the speech, and encoders that die.
 
 use std::error::Error;
+use std::process::Stdio;
 
 use duolip_pipeline::encode::Segment;
-use duolip_pipeline::face::FaceBox;
 use duolip_pipeline::folder::JobFolder;
 use duolip_pipeline::picture::YuvFrame;
 use duolip_pipeline::units::SampleRate;
 
 use super::*;
-use crate::testing::{base, folder, luma_of, paint, probed, processes_naming, settings, tone};
+use crate::testing::{base, children_with, folder, luma_of, paint, probed, settings, tone};
 
 mod reach;
 
-fn begin(encoder: &FfmpegEncoder, folder: &JobFolder) -> Box<dyn SegmentWriter> {
+fn begin(encoder: &X264Encoder, folder: &JobFolder) -> Box<dyn SegmentWriter> {
     let path = folder.file("segment.h264");
     encoder.begin_segment(3, &path, &base(), settings("25"), &CancellationToken::new()).unwrap()
 }
@@ -36,7 +36,7 @@ fn cause(error: &EncodeError) -> String {
 }
 
 fn segment_of(frames: usize, folder: &JobFolder) -> Segment {
-    let mut writer = begin(&FfmpegEncoder::default(), folder);
+    let mut writer = begin(&X264Encoder::default(), folder);
     write_frames(&mut *writer, 0..frames).unwrap();
     writer.finish().unwrap()
 }
@@ -96,7 +96,7 @@ fn the_same_frames_give_the_same_bytes() {
 #[test]
 fn a_bad_preset_fails_with_exit_status_and_last_words() {
     let x264 = X264Settings { preset: "leisurely".to_owned(), crf: 18 };
-    let encoder = FfmpegEncoder::new(Ffmpeg::default(), x264);
+    let encoder = X264Encoder::new(Ffmpeg::default(), X264::default(), x264);
     let folder = folder();
     let mut writer = begin(&encoder, &folder);
     let error = write_frames(&mut *writer, 0..10_000).unwrap_err();
@@ -110,7 +110,7 @@ fn a_bad_preset_fails_with_exit_status_and_last_words() {
 #[test]
 fn a_bad_preset_is_also_told_when_the_segment_is_shorter_than_the_buffers() {
     let x264 = X264Settings { preset: "leisurely".to_owned(), crf: 18 };
-    let encoder = FfmpegEncoder::new(Ffmpeg::default(), x264);
+    let encoder = X264Encoder::new(Ffmpeg::default(), X264::default(), x264);
     let folder = folder();
     let mut writer = begin(&encoder, &folder);
     // Whichever call notices first.
@@ -120,35 +120,45 @@ fn a_bad_preset_is_also_told_when_the_segment_is_shorter_than_the_buffers() {
 }
 
 #[test]
-fn a_missing_ffmpeg_is_named() {
-    let encoder = FfmpegEncoder::new(Ffmpeg::at("duolip-no-such"), X264Settings::default());
+fn a_missing_program_is_named() {
+    let x264 = X264::at("duolip-no-such");
+    let encoder = X264Encoder::new(Ffmpeg::default(), x264, X264Settings::default());
     let folder = folder();
     let path = folder.file("segment.h264");
     let begun = encoder.begin_segment(0, &path, &base(), settings("25"), &CancellationToken::new());
     assert!(cause(&begun.err().unwrap()).contains("duolip-no-such"));
 }
 
+/// A segment of which 20 frames are written, of a height that no other test has: its encoder is known by
+/// that.
+fn unfinished(height: usize, folder: &JobFolder) -> (Box<dyn SegmentWriter>, String) {
+    let (path, base) = (folder.file("segment.h264"), YuvFrame::new(64, height));
+    let cancel = CancellationToken::new();
+    let begun = X264Encoder::default().begin_segment(0, &path, &base, settings("25"), &cancel);
+    let mut writer = begun.unwrap();
+    write_frames(&mut *writer, 0..20).unwrap();
+    (writer, format!("64x{height}"))
+}
+
 #[test]
 fn an_encoder_killed_in_the_middle_is_noticed_with_its_signal() {
     let folder = folder();
-    let mut writer = begin(&FfmpegEncoder::default(), &folder);
-    write_frames(&mut *writer, 0..20).unwrap();
-    let [process] = &processes_naming(folder.path())[..] else { panic!("no encoder runs") };
-    let killed = std::process::Command::new("kill").args(["-9", process]).status().unwrap();
+    let (mut writer, size) = unfinished(50, &folder);
+    let [process] = &children_with(&size)[..] else { panic!("no encoder runs") };
+    let killed = Command::new("kill").args(["-9", process]).status().unwrap();
     assert!(killed.success());
     let error = write_frames(&mut *writer, 20..10_000).unwrap_err();
     assert!(cause(&error).contains("signal: 9"), "{}", cause(&error));
-    assert_eq!(processes_naming(folder.path()), [""; 0]);
+    assert_eq!(children_with(&size), [""; 0]);
 }
 
 #[test]
 fn dropping_an_unfinished_segment_leaves_no_process() {
     let folder = folder();
-    let mut writer = begin(&FfmpegEncoder::default(), &folder);
-    write_frames(&mut *writer, 0..20).unwrap();
-    assert_eq!(processes_naming(folder.path()).len(), 1);
+    let (writer, size) = unfinished(52, &folder);
+    assert_eq!(children_with(&size).len(), 1);
     drop(writer);
-    assert_eq!(processes_naming(folder.path()), [""; 0]);
+    assert_eq!(children_with(&size), [""; 0]);
 }
 
 /// An encoder that reads nothing: every wait for it must end by cancellation.
@@ -163,8 +173,9 @@ fn cancellation_ends_the_wait_for_a_buffer_and_for_the_end() {
         // Large frames, so that the pipe cannot hold even one.
         let large = YuvFrame::new(1280, 720);
         let segment = Segment { index: 0, path: path.clone(), frames: 0 };
-        let feed = Feed::whole(large.height);
-        let begun = FfmpegSegment::start(&mut command, segment, &large, feed, None, &cancel);
+        let whole = FaceBox { left: 0, top: 0, right: large.width, bottom: large.height };
+        let feed = Feed::whole(&large, whole);
+        let begun = RunningSegment::start(&mut command, segment, &large, feed, None, &cancel);
         (Box::new(begun.unwrap()), cancel)
     };
     let (mut writer, cancel) = stuck();
@@ -185,7 +196,7 @@ fn cancellation_ends_the_wait_for_a_buffer_and_for_the_end() {
 #[test]
 fn frames_that_were_not_asked_for_are_waited_for_too() {
     let folder = folder();
-    let mut writer = begin(&FfmpegEncoder::default(), &folder);
+    let mut writer = begin(&X264Encoder::default(), &folder);
     for number in 0..50 {
         let mut frame = YuvFrame::new(64, 48);
         paint(&mut frame, number);
@@ -197,7 +208,7 @@ fn frames_that_were_not_asked_for_are_waited_for_too() {
 #[test]
 fn a_frame_of_another_size_and_a_segment_without_frames_are_refused() {
     let folder = folder();
-    let mut writer = begin(&FfmpegEncoder::default(), &folder);
+    let mut writer = begin(&X264Encoder::default(), &folder);
     let error = writer.write(YuvFrame::new(32, 48)).unwrap_err();
     let wanted = "a frame of 2304 bytes was written to a segment with frames of 4608";
     assert_eq!(cause(&error), wanted);
@@ -207,7 +218,7 @@ fn a_frame_of_another_size_and_a_segment_without_frames_are_refused() {
     );
     let odd = YuvFrame { width: 63, ..base() };
     let path = folder.file("odd.h264");
-    let begun = FfmpegEncoder::default().begin_segment(
+    let begun = X264Encoder::default().begin_segment(
         0,
         &path,
         &odd,
@@ -221,7 +232,7 @@ fn encoded_speech(samples: Vec<f32>, rate_hz: u32) -> serde_json::Value {
     let folder = folder();
     let path = folder.file("speech.m4a");
     let speech = Speech::new(samples, SampleRate::new(rate_hz).unwrap()).unwrap();
-    FfmpegEncoder::default().encode_speech(&speech, &path, &CancellationToken::new()).unwrap();
+    X264Encoder::default().encode_speech(&speech, &path, &CancellationToken::new()).unwrap();
     probed(&path, &["-show_streams"])["streams"][0].clone()
 }
 
@@ -264,18 +275,17 @@ fn a_cancelled_job_encodes_no_speech() {
     let folder = folder();
     let speech = Speech::new(tone(16_000, 1_600_000), SampleRate::MEL).unwrap();
     let path = folder.file("speech.m4a");
-    let error = FfmpegEncoder::default().encode_speech(&speech, &path, &cancel).unwrap_err();
+    let error = X264Encoder::default().encode_speech(&speech, &path, &cancel).unwrap_err();
     assert!(matches!(error, EncodeError::Cancelled), "{error}");
-    assert_eq!(processes_naming(folder.path()), [""; 0]);
+    assert_eq!(children_with(path.to_str().unwrap()), [""; 0]);
 }
 
 #[test]
 fn speech_that_cannot_be_written_is_told_in_ffmpegs_words() {
     let speech = Speech::new(tone(16_000, 16_000), SampleRate::MEL).unwrap();
     let path = Path::new("/nowhere/speech.m4a");
-    let error = FfmpegEncoder::default()
-        .encode_speech(&speech, path, &CancellationToken::new())
-        .unwrap_err();
+    let error =
+        X264Encoder::default().encode_speech(&speech, path, &CancellationToken::new()).unwrap_err();
     assert!(cause(&error).contains("No such file or directory"), "{}", cause(&error));
 }
 
@@ -328,22 +338,22 @@ fn segment_and_strip(
     paint: impl Fn(&mut YuvFrame, usize),
     folder: &JobFolder,
 ) -> (Vec<YuvFrame>, Vec<YuvFrame>, std::ops::Range<usize>) {
-    let encoder = FfmpegEncoder::default();
+    let encoder = X264Encoder::default();
     let path = folder.file("segment.h264");
     let cancel = CancellationToken::new();
     let mut writer = encoder.begin_segment(0, &path, base, settings, &cancel).unwrap();
     let strip = encoder.strip(base, settings).unwrap();
-    let (feed, mut given) = (strip.feed(base), Vec::new());
+    let feed = strip.feed(base, settings.painted);
+    let mut given = feed.begin().to_vec();
     for number in 0..frames {
         let mut frame = writer.buffer().unwrap();
         paint(&mut frame, number);
-        feed.write(&frame, &mut given).unwrap();
+        feed.append(&frame, &mut given);
         writer.write(frame).unwrap();
     }
     assert_eq!(writer.finish().unwrap().frames, frames);
     let size = (base.width, strip.coded_height(base.height));
-    let mut command = encoder.h264_command(size, settings, &strip.parameters(base.width));
-    command.arg("pipe:1");
+    let mut command = encoder.command(&feed, settings, &strip.parameters(base.width));
     let coded = duolip_child::run(&mut command, &given, 1 << 26, &cancel).unwrap();
     let strip_path = folder.file("strip.h264");
     std::fs::write(&strip_path, coded).unwrap();
@@ -394,7 +404,7 @@ fn the_still_picture_is_encoded_once_for_an_avatar() {
     let (folder, base) = (folder(), photo(160, 320));
     let painted = FaceBox { left: 40, top: 150, right: 120, bottom: 170 };
     let settings = SegmentSettings { painted, ..settings("25") };
-    let encoder = FfmpegEncoder::default();
+    let encoder = X264Encoder::default();
     let segment = |name: &str| {
         let path = folder.file(name);
         let cancel = CancellationToken::new();
@@ -419,7 +429,7 @@ fn a_segment_that_finds_no_room_is_told_with_its_file() {
     let painted = FaceBox { left: 40, top: 150, right: 120, bottom: 170 };
     let settings = SegmentSettings { painted, ..settings("25") };
     let full = Path::new("/dev/full");
-    let mut writer = FfmpegEncoder::default()
+    let mut writer = X264Encoder::default()
         .begin_segment(0, full, &base, settings, &CancellationToken::new())
         .unwrap();
     let frame = writer.buffer().unwrap();
@@ -435,7 +445,7 @@ fn an_encoder_of_strips_killed_in_the_middle_is_noticed_with_its_signal() {
     let painted = FaceBox { left: 40, top: 150, right: 120, bottom: 170 };
     let settings = SegmentSettings { painted, ..settings("25") };
     let path = folder.file("segment.h264");
-    let encoder = FfmpegEncoder::default();
+    let encoder = X264Encoder::default();
     let mut writer =
         encoder.begin_segment(0, &path, &base, settings, &CancellationToken::new()).unwrap();
     let mut write = |frames: usize| -> Result<(), EncodeError> {
@@ -446,17 +456,9 @@ fn an_encoder_of_strips_killed_in_the_middle_is_noticed_with_its_signal() {
         Ok(())
     };
     write(20).unwrap();
-    // Its command line names no file: it is known by the size of its strip, and as ours.
     let strip = encoder.strip(&base, settings).unwrap();
     let size = format!("176x{}", strip.coded_height(base.height));
-    let parent = format!("PPid:\t{}\n", std::process::id());
-    let is_ours = |process: &String| {
-        let status = std::fs::read_to_string(format!("/proc/{process}/status"));
-        status.is_ok_and(|status| status.contains(&parent))
-    };
-    let mut processes = processes_naming(Path::new(&size));
-    processes.retain(is_ours);
-    let [process] = &processes[..] else { panic!("{processes:?} encode the strip") };
+    let [process] = &children_with(&size)[..] else { panic!("not one encodes the strip") };
     let killed = Command::new("kill").args(["-9", process]).status().unwrap();
     assert!(killed.success());
     let error = write(10_000).unwrap_err();

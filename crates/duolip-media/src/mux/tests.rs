@@ -11,7 +11,7 @@ use duolip_pipeline::units::{FrameRate, SampleRate};
 
 use super::*;
 use crate::testing::{base, folder, luma_of, paint, probed, settings, tone};
-use crate::{Ffmpeg, FfmpegEncoder, X264Settings};
+use crate::{Ffmpeg, X264, X264Encoder, X264Settings};
 
 fn no_cancel() -> CancellationToken {
     CancellationToken::new()
@@ -23,11 +23,11 @@ fn rate(text: &str) -> FrameRate {
 
 /// Segments of the given numbers of frames, painted with their number in the whole job.
 fn segments(frame_rate: &str, frames: &[usize], folder: &Path) -> Vec<Segment> {
-    segments_by(&FfmpegEncoder::default(), frame_rate, frames, folder)
+    segments_by(&X264Encoder::default(), frame_rate, frames, folder)
 }
 
 fn segments_by(
-    encoder: &FfmpegEncoder,
+    encoder: &X264Encoder,
     frame_rate: &str,
     frames: &[usize],
     folder: &Path,
@@ -69,7 +69,7 @@ fn video_of(
     let segments = segments(frame_rate, frames, folder.path());
     let speech = speech_for(frames.iter().sum(), frame_rate, rate_hz);
     let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
-    FfmpegEncoder::default().encode_speech(&speech, &track, &no_cancel()).unwrap();
+    X264Encoder::default().encode_speech(&speech, &track, &no_cancel()).unwrap();
     Mp4Muxer.concat(&segments, rate(frame_rate), &track, &video, &no_cancel()).unwrap();
     (video, speech.samples.len())
 }
@@ -166,7 +166,7 @@ fn whatever_x264_is_told_its_pictures_are_joined() {
     }));
     for x264 in settings {
         let folder = folder();
-        let encoder = FfmpegEncoder::new(Ffmpeg::default(), x264.clone());
+        let encoder = X264Encoder::new(Ffmpeg::default(), X264::default(), x264.clone());
         let segments = segments_by(&encoder, "25", &[9, 8], folder.path());
         let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
         encoder.encode_speech(&speech_for(17, "25", 16_000), &track, &no_cancel()).unwrap();
@@ -235,7 +235,7 @@ fn folders_with_quotes_spaces_and_colons_are_joined_from() {
     let segments = segments("25", &[5, 5], &odd);
     let (track, video) = (odd.join("speech.m4a"), odd.join("video.mp4"));
     let speech = speech_for(10, "25", 16_000);
-    FfmpegEncoder::default().encode_speech(&speech, &track, &no_cancel()).unwrap();
+    X264Encoder::default().encode_speech(&speech, &track, &no_cancel()).unwrap();
     Mp4Muxer.concat(&segments, rate("25"), &track, &video, &no_cancel()).unwrap();
     assert_eq!(probed(&video, &["-show_streams"])["streams"][0]["nb_frames"], "10");
 }
@@ -281,7 +281,7 @@ fn a_speech_track_that_tells_of_more_samples_than_it_has_is_refused() {
     let segments = segments("25", &[5], folder.path());
     let (track, video) = (folder.file("speech.m4a"), folder.file("video.mp4"));
     let speech = speech_for(5, "25", 16_000);
-    FfmpegEncoder::default().encode_speech(&speech, &track, &no_cancel()).unwrap();
+    X264Encoder::default().encode_speech(&speech, &track, &no_cancel()).unwrap();
     let mut bytes = std::fs::read(&track).unwrap();
     // Behind the name: version and flags, the number of runs, then the samples of the first.
     let times = bytes.windows(4).position(|window| window == b"stts").unwrap();
@@ -350,7 +350,7 @@ fn a_video_without_room_is_told_with_its_path() {
     let folder = folder();
     let segments = segments("25", &[5], folder.path());
     let track = folder.file("speech.m4a");
-    FfmpegEncoder::default()
+    X264Encoder::default()
         .encode_speech(&speech_for(5, "25", 16_000), &track, &no_cancel())
         .unwrap();
     let full = Path::new("/dev/full");

@@ -1,7 +1,7 @@
 //! The still picture around the strip, as x264 codes it: once for an avatar.
 
 use std::collections::VecDeque;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use duolip_child::{ChildError, run};
@@ -15,6 +15,7 @@ use crate::h264::nal::{NalUnit, NalUnits, kind};
 use crate::h264::parameters::{PictureParameters, Sequence};
 use crate::h264::{H264Error, MACROBLOCK};
 use crate::program::POLL;
+use crate::x264;
 
 /// How many are kept: as many avatars as speak at the same time.
 const KEPT: usize = 16;
@@ -35,14 +36,14 @@ pub(crate) struct StillPicture {
 }
 
 impl StillPicture {
-    /// Runs `command`, which codes one frame from its stdin as H.264 to its stdout.
+    /// Runs `command`, which codes `frame` painted over itself from its stdin as H.264 to its stdout.
     fn encode(
         command: &mut Command,
         frame: &YuvFrame,
         cancel: &CancellationToken,
     ) -> Result<Self, SpliceError> {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let coded = run(command, &frame.planes, MOST_BYTES, cancel).map_err(SpliceError::Still)?;
+        let given = frame.planes.repeat(2);
+        let coded = run(command, &given, MOST_BYTES, cancel).map_err(SpliceError::Still)?;
         let mut units = NalUnits::new(&coded[..]);
         let (mut sequence_unit, mut picture_unit, mut row_units) = (None, None, Vec::new());
         while let Some(unit) = units.next().map_err(SpliceError::Read)? {
@@ -116,7 +117,7 @@ impl Still {
                 Ok(coded) => return Ok(coded),
                 Err(TryLockError::Poisoned(coded)) => return Ok(coded.into_inner()),
                 Err(TryLockError::WouldBlock) if cancel.is_cancelled() => {
-                    let program = "ffmpeg".to_owned();
+                    let program = x264::NAME.to_owned();
                     return Err(SpliceError::Still(ChildError::Cancelled { program }));
                 }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(POLL),

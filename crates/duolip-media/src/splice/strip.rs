@@ -9,11 +9,12 @@
 //! Whatever reaches into a fence is far from what stands still, so nothing does; and an edge so
 //! sharp is not deblocked. The slices of the fences are thrown away.
 
-use std::io::{self, Write};
 use std::ops::{Range, RangeInclusive};
 
+use duolip_pipeline::face::FaceBox;
 use duolip_pipeline::picture::YuvFrame;
 
+use crate::feed::Feed;
 use crate::h264::MACROBLOCK;
 
 /// Rows of macroblocks that do not move, above and below those that do.
@@ -81,24 +82,26 @@ impl Strip {
     }
 
     /// x264's parameters for a strip so wide.
-    pub(crate) fn parameters(self, width: usize) -> String {
+    pub(crate) fn parameters(self, width: usize) -> [String; 2] {
         let macroblocks = self.slice * width.div_ceil(MACROBLOCK);
-        format!("mvrange={MOST_MOTION}:slice-max-mbs={macroblocks}")
+        [format!("mvrange={MOST_MOTION}"), format!("slice-max-mbs={macroblocks}")]
     }
 
-    /// What x264 is given of frames like `base`.
-    pub(crate) fn feed(self, base: &YuvFrame) -> Feed {
+    /// What x264 is given of frames like `base`, which change in `painted`, within the rows that move.
+    pub(crate) fn feed(self, base: &YuvFrame, painted: FaceBox) -> Feed {
         let rows = self.rows(base.height);
-        let widths = [base.width, base.width / 2, base.width / 2];
-        let sides = [MACROBLOCK, MACROBLOCK / 2, MACROBLOCK / 2];
-        let planes = base.rows(&rows);
-        let fence = |plane: usize, row: &[u8], rows: usize| {
-            row.iter().map(|value| value ^ 0x80).collect::<Vec<_>>().repeat(rows * sides[plane])
+        let fence = |row: &[u8], rows: usize| -> Vec<u8> {
+            row.iter().map(|value| value ^ 0x80).collect::<Vec<_>>().repeat(rows)
         };
-        let above = [0, 1, 2].map(|n| fence(n, &planes[n][..widths[n]], self.fence_above));
-        let below = [0, 1, 2]
-            .map(|n| fence(n, &planes[n][planes[n].len() - widths[n]..], self.fence_below));
-        Feed { above, rows, below }
+        let mut planes = Vec::new();
+        for (kept, reduction) in base.rows(&rows).into_iter().zip([1, 2, 2]) {
+            let (width, side) = (base.width / reduction, MACROBLOCK / reduction);
+            planes.extend(fence(&kept[..width], self.fence_above * side));
+            planes.extend(kept);
+            planes.extend(fence(&kept[kept.len() - width..], self.fence_below * side));
+        }
+        let seen = YuvFrame { height: self.coded_height(base.height), planes, ..*base };
+        Feed::of_rows(seen, painted, rows.start, self.fence_above * MACROBLOCK)
     }
 
     fn coded_rows(self) -> usize {
@@ -115,32 +118,6 @@ impl Strip {
     pub(super) fn next_slice(self, row: usize) -> usize {
         let next = row + self.slice;
         if next < self.coded_rows() { next } else { 0 }
-    }
-}
-
-/// What x264 is given of each frame: some of its rows, between fences.
-#[derive(Debug)]
-pub(crate) struct Feed {
-    above: [Vec<u8>; 3],
-    rows: Range<usize>,
-    below: [Vec<u8>; 3],
-}
-
-impl Feed {
-    /// All of `height` rows, and no fences.
-    pub(crate) fn whole(height: usize) -> Self {
-        Self { above: [const { Vec::new() }; 3], rows: 0..height, below: [const { Vec::new() }; 3] }
-    }
-
-    /// Writes what x264 is given of `frame`, plane by plane.
-    pub(crate) fn write(&self, frame: &YuvFrame, to: &mut impl Write) -> io::Result<()> {
-        for ((above, rows), below) in self.above.iter().zip(frame.rows(&self.rows)).zip(&self.below)
-        {
-            to.write_all(above)?;
-            to.write_all(rows)?;
-            to.write_all(below)?;
-        }
-        Ok(())
     }
 }
 
@@ -164,7 +141,7 @@ mod tests {
         let inside = Strip::around(336..464, 720).unwrap();
         assert_eq!((inside.rows(720), inside.coded_height(720)), (304..496, (6 + 12 + 1) * 16));
         assert_eq!(slices(inside), [None, Some(19), Some(25), None]);
-        assert_eq!(inside.parameters(720), "mvrange=32:slice-max-mbs=270");
+        assert_eq!(inside.parameters(720), ["mvrange=32", "slice-max-mbs=270"]);
         // A row more, so that both slices are alike.
         let odd = Strip::around(336..465, 720).unwrap();
         assert_eq!((odd.rows(720), slices(odd)), (304..528, vec![None, Some(19), Some(26), None]));
@@ -188,11 +165,10 @@ mod tests {
         let mut base = YuvFrame::new(32, 320);
         base.planes.iter_mut().zip((0..=255).cycle()).for_each(|(value, at)| *value = at);
         let strip = Strip::around(144..160, 320).unwrap();
-        let mut given = YuvFrame::new(32, strip.coded_height(320));
-        let mut bytes = Vec::new();
-        strip.feed(&base).write(&base, &mut bytes).unwrap();
-        assert_eq!(bytes.len(), given.planes.len());
-        given.planes = bytes;
+        let painted = FaceBox { left: 4, top: 144, right: 20, bottom: 160 };
+        let given = strip.feed(&base, painted).seen;
+        assert_eq!((given.width, given.height), (32, strip.coded_height(320)));
+        assert_eq!(given.planes.len(), 32 * given.height * 3 / 2);
         let between = strip.rows_between_fences(320);
         assert_eq!(given.rows(&between), base.rows(&strip.rows(320)));
         let (above, below) =

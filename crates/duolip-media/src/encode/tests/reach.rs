@@ -39,7 +39,7 @@ fn paint_wandering(frame: &mut YuvFrame, number: usize, (right, down): (isize, i
 /// photo. Its detail crept into the wall and from there, frame by frame, up into the mouth.
 #[test]
 fn what_lies_beyond_the_strip_does_not_creep_into_a_plain_wall() {
-    let encoder = FfmpegEncoder::default();
+    let encoder = X264Encoder::default();
     for (step, threads) in [((0, 20), 1), ((0, 24), 3), ((0, -20), 1), ((0, -20), 3), ((8, -16), 1)]
     {
         let settings = SegmentSettings { painted: PAINTED, threads, ..settings("1") };
@@ -59,8 +59,11 @@ fn what_lies_beyond_the_strip_does_not_creep_into_a_plain_wall() {
 fn every_rate_factor_that_x264_takes_gives_segments() {
     let base = wall(&(128..288));
     for (crf, spliced) in [(0, false), (1, true), (34, true), (35, false), (51, false)] {
-        let encoder =
-            FfmpegEncoder::new(Ffmpeg::default(), X264Settings { crf, ..X264Settings::default() });
+        let encoder = X264Encoder::new(
+            Ffmpeg::default(),
+            X264::default(),
+            X264Settings { crf, ..X264Settings::default() },
+        );
         let settings = SegmentSettings { painted: PAINTED, ..settings("25") };
         assert_eq!(encoder.strip(&base, settings).is_some(), spliced, "{crf}");
         let folder = folder();
