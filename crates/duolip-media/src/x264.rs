@@ -15,12 +15,12 @@ const STILL: &str = "still";
 
 /// What it stands for. Nothing but the mouth moves, and that in its place: so there are no
 /// fractions of a pixel to search, no fades to weigh and no flat regions to favour. The quantiser
-/// stays what it is (`qcomp=1`): where it follows the mouth, the still picture is coded again and
-/// again, and shimmers. Colours are kept finer than brightness: a block of skin that is a step off
-/// stays so, and shows where the painted pixels end.
+/// stays what it is, the rate factor: where it follows the mouth, the still picture is coded again and
+/// again, and shimmers; and x264 need not look at a picture twice to choose one. Colours are kept
+/// finer than brightness: a block of skin that is a step off stays so, and shows where the painted
+/// pixels end.
 const STILL_PRESET: &str = "superfast";
-const STILL_PARAMETERS: [&str; 5] =
-    ["subme=0", "weightp=0", "aq-mode=0", "qcomp=1", "chroma-qp-offset=-6"];
+const STILL_PARAMETERS: [&str; 4] = ["subme=0", "weightp=0", "aq-mode=0", "chroma-qp-offset=-6"];
 
 /// BT.709, limited range: what the pipeline's frames hold.
 const COLOURS: [&str; 4] =
@@ -32,7 +32,7 @@ pub struct X264Settings {
     /// x264's preset, from `ultrafast` to `placebo`, or `still`: quicker than `superfast`, for a
     /// mouth that moves on a still picture.
     pub preset: String,
-    /// Constant rate factor, 0..=51; lower is better and larger.
+    /// Constant rate factor, 0..=51; lower is better and larger. With `still` the quantiser itself.
     pub crf: u8,
 }
 
@@ -112,7 +112,11 @@ impl X264 {
             .arg(preset)
             .args(parameters)
             .args(more)
-            .arg(format!("crf={}", settings.crf))
+            .arg(format!(
+                "{}={}",
+                if settings.are_for_a_still() { "qp" } else { "crf" },
+                settings.crf
+            ))
             .arg(format!("threads={threads}"))
             .arg(format!("fps={}/{}", frame_rate.numerator(), frame_rate.denominator()))
             // No frame refers to one that is not shown before it, so segments can be joined.

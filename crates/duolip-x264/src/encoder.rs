@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::slice;
 
+use crate::Rectangle;
+
 /// Settings on their way, x264's `x264_param_t`.
 #[repr(C)]
 struct Settings {
@@ -30,8 +32,11 @@ unsafe extern "C" {
     fn shim_settings(preset: *const c_char, width: c_int, height: c_int) -> *mut Settings;
     /// x264's answer: -1 for a name it does not know, -2 for a value it does not take, else 0.
     fn shim_set(settings: *mut Settings, name: *const c_char, value: *const c_char) -> c_int;
-    /// Null when x264 refuses the settings; it says why on stderr.
-    fn shim_open(settings: *mut Settings) -> *mut Shim;
+    /// Null when x264 refuses the settings; it says why on stderr. `macroblocks` has a byte for each
+    /// of a picture: 0, or `shim_constant` for one that never changes. It is read, and never written to,
+    /// as long as the encoder lives.
+    fn shim_open(settings: *mut Settings, macroblocks: *mut u8) -> *mut Shim;
+    safe fn shim_constant() -> u8;
     /// The first byte of a plane (0 to 2) of the picture, and how many bytes its rows lie apart. It
     /// stays where it is as long as the encoder lives.
     fn shim_plane(encoder: *mut Shim, plane: c_int, stride: *mut c_int) -> *mut u8;
@@ -77,19 +82,21 @@ pub(crate) fn version() -> String {
 /// An encoder and the picture that it is given, in yuv420p.
 pub(crate) struct Encoder {
     shim: NonNull<Shim>,
-    width: usize,
-    height: usize,
+    size: (usize, usize),
+    /// What x264 reads of each macroblock.
+    _macroblocks: Vec<u8>,
     given: usize,
 }
 
 impl Encoder {
-    /// An encoder for pictures of this size, both sides even, with one of x264's presets and
-    /// `parameters` as x264's own program names them. Its picture holds anything.
+    /// An encoder for pictures of this size, both sides even, that change in `painted` alone, with one
+    /// of x264's presets and `parameters` as x264's own program names them. Its picture holds anything.
     ///
     /// # Errors
     /// All but [`Refused::Picture`].
     pub(crate) fn open(
         (width, height): (usize, usize),
+        painted: Rectangle,
         preset: &str,
         parameters: &[(String, String)],
     ) -> Result<Self, Refused> {
@@ -106,7 +113,9 @@ impl Encoder {
             ))
         });
         let parameters = parameters.collect::<Result<Vec<_>, Refused>>()?;
-        // SAFETY: as said above.
+        let mut macroblocks = macroblocks((width, height), painted);
+        // SAFETY: as said above; the macroblocks live as long as the encoder, and their vector is never
+        // touched again.
         unsafe {
             let settings = shim_settings(name.as_ptr(), columns, rows);
             if settings.is_null() {
@@ -120,8 +129,9 @@ impl Encoder {
                     _ => refused = refused.or(Some(no_value)),
                 }
             }
-            let shim = NonNull::new(shim_open(settings));
-            let encoder = shim.map(|shim| Self { shim, width, height, given: 0 });
+            let shim = NonNull::new(shim_open(settings, macroblocks.as_mut_ptr()));
+            let size = (width, height);
+            let encoder = shim.map(|shim| Self { shim, size, _macroblocks: macroblocks, given: 0 });
             refused.map_or(encoder.ok_or(Refused::Settings), Err)
         }
     }
@@ -130,8 +140,8 @@ impl Encoder {
     /// apart.
     pub(crate) fn plane(&mut self, plane: usize) -> (&mut [u8], usize) {
         assert!(plane < 3, "yuv420p has no plane {plane}");
-        let (width, height) =
-            if plane == 0 { (self.width, self.height) } else { (self.width / 2, self.height / 2) };
+        let reduction = if plane == 0 { 1 } else { 2 };
+        let (width, height) = (self.size.0 / reduction, self.size.1 / reduction);
         let mut stride = 0;
         // SAFETY: x264 has allocated `height` rows of at least `width` bytes, `stride` bytes apart; they
         // are borrowed as the encoder is.
@@ -176,9 +186,60 @@ impl Encoder {
     }
 }
 
+/// Of each macroblock of a picture of this size, whether it never changes.
+fn macroblocks((width, height): (usize, usize), painted: Rectangle) -> Vec<u8> {
+    let across = painted.left / 16..(painted.left + painted.width).div_ceil(16);
+    let down = painted.top / 16..(painted.top + painted.height).div_ceil(16);
+    let mut found = Vec::new();
+    for row in 0..height.div_ceil(16) {
+        let of_row = (0..width.div_ceil(16)).map(|column| {
+            let changes = down.contains(&row) && across.contains(&column);
+            if changes { 0 } else { shim_constant() }
+        });
+        found.extend(of_row);
+    }
+    found
+}
+
 impl Drop for Encoder {
     fn drop(&mut self) {
         // SAFETY: as said above; nothing borrows the encoder any more.
         unsafe { shim_close(self.shim.as_ptr()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_macroblocks_that_painted_pixels_lie_in_may_change() {
+        let painted = Rectangle { width: 4, height: 20, left: 30, top: 16 };
+        let constant = shim_constant();
+        let wanted = [[constant; 4], [constant, 0, 0, constant], [constant, 0, 0, constant]];
+        assert_eq!(macroblocks((64, 40), painted), wanted.concat());
+    }
+
+    /// The size of a second picture that is noise where the first is grey.
+    fn second_picture(painted: Rectangle) -> usize {
+        let parameters = [("qp", "16"), ("bframes", "0"), ("threads", "1")];
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut encoder = Encoder::open((64, 48), painted, "superfast", &parameters).unwrap();
+        for plane in 0..3 {
+            encoder.plane(plane).0.fill(128);
+        }
+        let first = encoder.encode().unwrap().len();
+        assert!(first > 0, "this encoder does not look ahead");
+        let (luma, _) = encoder.plane(0);
+        let noise = (0_u32..).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8);
+        luma.iter_mut().zip(noise).for_each(|(value, noise)| *value = noise);
+        encoder.encode().unwrap().len()
+    }
+
+    #[test]
+    fn x264_looks_at_what_may_change_alone() {
+        let all = second_picture(Rectangle { width: 64, height: 48, left: 0, top: 0 });
+        let one = second_picture(Rectangle { width: 16, height: 16, left: 16, top: 16 });
+        assert!(all > 2000 && one * 6 < all, "{all} and {one} bytes");
     }
 }

@@ -100,7 +100,8 @@ fn encode(
     coded: &mut impl Write,
 ) -> Result<(), Box<dyn Error>> {
     let (width, height) = request.size;
-    let mut encoder = Encoder::open(request.size, &request.preset, &request.parameters)?;
+    let mut encoder =
+        Encoder::open(request.size, request.painted, &request.preset, &request.parameters)?;
     let whole = Rectangle { width, height, left: 0, top: 0 };
     let mut picture = vec![0; width * height * 3 / 2];
     pictures.read_exact(&mut picture).map_err(|error| format!("no whole picture: {error}"))?;

@@ -26,7 +26,15 @@ x264_param_t *shim_settings(const char *preset, int width, int height)
     settings->i_width = width;
     settings->i_height = height;
     settings->i_log_level = X264_LOG_ERROR;
+    // All frames last equally long: none need wait for the time of the next.
+    settings->b_vfr_input = 0;
+    settings->analyse.b_mb_info = 1;
     return settings;
+}
+
+uint8_t shim_constant(void)
+{
+    return X264_MBINFO_CONSTANT;
 }
 
 int shim_set(x264_param_t *settings, const char *name, const char *value)
@@ -34,14 +42,12 @@ int shim_set(x264_param_t *settings, const char *name, const char *value)
     return x264_param_parse(settings, name, value);
 }
 
-struct encoder *shim_open(x264_param_t *settings)
+struct encoder *shim_open(x264_param_t *settings, uint8_t *macroblocks)
 {
-    // A tick of time is a frame.
-    settings->i_timebase_num = settings->i_fps_den;
-    settings->i_timebase_den = settings->i_fps_num;
     struct encoder *encoder = calloc(1, sizeof *encoder);
     if (encoder
         && x264_picture_alloc(&encoder->picture, settings->i_csp, settings->i_width, settings->i_height) == 0) {
+        encoder->picture.prop.mb_info = macroblocks;
         encoder->x264 = x264_encoder_open(settings);
         if (!encoder->x264)
             x264_picture_clean(&encoder->picture);
