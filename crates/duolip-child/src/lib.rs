@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -75,7 +75,14 @@ fn or_silence(stderr_tail: &str) -> &str {
 pub struct Child {
     program: String,
     process: std::process::Child,
-    stderr: Option<JoinHandle<String>>,
+    stderr: Stderr,
+}
+
+/// What a program writes to stderr, which it closes at its end.
+#[derive(Debug)]
+enum Stderr {
+    Open(Receiver<String>),
+    Closed { tail: String },
 }
 
 impl Child {
@@ -92,8 +99,11 @@ impl Child {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|source| ChildError::NotStarted { program: program.clone(), source })?;
-        let stderr = process.stderr.take().map(|pipe| std::thread::spawn(move || tail_of(pipe)));
-        Ok(Self { program, process, stderr })
+        let (closed, stderr) = mpsc::sync_channel(1);
+        let pipe = process.stderr.take();
+        // Nobody receives it once the child has been dropped.
+        std::thread::spawn(move || closed.send(pipe.map(tail_of).unwrap_or_default()));
+        Ok(Self { program, process, stderr: Stderr::Open(stderr) })
     }
 
     /// The program's stdin, once, when it was piped.
@@ -121,7 +131,7 @@ impl Child {
                 Ok(None) if cancel.is_cancelled() => {
                     return Err(ChildError::Cancelled { program: self.program.clone() });
                 }
-                Ok(None) => std::thread::sleep(POLL),
+                Ok(None) => self.stderr.wait(POLL),
                 Err(source) => return Err(self.pipe(source)),
             }
         };
@@ -131,7 +141,7 @@ impl Child {
         Err(ChildError::Failed {
             program: self.program.clone(),
             status,
-            stderr_tail: self.stderr_tail(),
+            stderr_tail: self.stderr.tail(),
         })
     }
 
@@ -148,9 +158,30 @@ impl Child {
     fn pipe(&self, source: std::io::Error) -> ChildError {
         ChildError::Pipe { program: self.program.clone(), source }
     }
+}
 
-    fn stderr_tail(&mut self) -> String {
-        self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
+impl Stderr {
+    /// Waits until it is closed, but no longer than this. When it is closed already the program is about
+    /// to end, and the wait is a short one.
+    fn wait(&mut self, longest: Duration) {
+        match self {
+            Self::Open(closed) => {
+                let tail = match closed.recv_timeout(longest) {
+                    Err(RecvTimeoutError::Timeout) => return,
+                    closed => closed.unwrap_or_default(),
+                };
+                *self = Self::Closed { tail };
+            }
+            Self::Closed { .. } => std::thread::sleep(longest / 50),
+        }
+    }
+
+    /// Its last words; blocks until it is closed.
+    fn tail(&mut self) -> String {
+        match self {
+            Self::Open(closed) => closed.recv().unwrap_or_default(),
+            Self::Closed { tail } => std::mem::take(tail),
+        }
     }
 }
 

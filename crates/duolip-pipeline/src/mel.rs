@@ -92,16 +92,25 @@ pub fn mel_from_speech(speech: &Speech) -> Result<MelSpectrogram, MelError> {
     let mut magnitudes = [0.0_f64; FFT_BINS];
     for step in 0..steps {
         let first = (step * HOP_LENGTH) as isize - (FFT_SIZE / 2) as isize;
-        for (offset, (value, window)) in signal.iter_mut().zip(&analysis.window).enumerate() {
-            let at = reflected(first + offset as isize, samples.len());
-            *value = preemphasised(samples, at) * window;
+        let before = first - 1;
+        if before >= 0 && (before as usize) + FFT_SIZE < samples.len() {
+            // All but the first and last steps: nothing is mirrored.
+            let pairs = samples[before as usize..].windows(2);
+            for ((value, window), pair) in signal.iter_mut().zip(&analysis.window).zip(pairs) {
+                *value = (f64::from(pair[1]) - PREEMPHASIS * f64::from(pair[0])) * window;
+            }
+        } else {
+            for (offset, (value, window)) in signal.iter_mut().zip(&analysis.window).enumerate() {
+                let at = reflected(first + offset as isize, samples.len());
+                *value = preemphasised(samples, at) * window;
+            }
         }
         analysis
             .fft
             .process_with_scratch(&mut signal, &mut spectrum, &mut scratch)
             .expect("the planner made these buffers");
         for (magnitude, bin) in magnitudes.iter_mut().zip(&spectrum) {
-            *magnitude = bin.norm();
+            *magnitude = bin.norm_sqr().sqrt();
         }
         for (band, filter) in analysis.filterbank.iter().enumerate() {
             values[band * steps + step] = normalised(filter.apply(&magnitudes));

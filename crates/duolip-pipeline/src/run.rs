@@ -1,6 +1,6 @@
 //! The whole program, top to bottom: one job from text to video.
 //!
-//! speak → mel → plan → (every chunk: mouths → frames → segment) beside the encoding of the whole
+//! speak → (mel → plan → every chunk: mouths → frames → segment) beside the encoding of the whole
 //! speech → concat. Delivery is the caller's: bytes for HTTP, a file for the command line.
 //!
 //! Knows the stages' traits only; duolip-service decides what is behind them.
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span};
 
 use crate::chunk::ChunkPlan;
-use crate::encode::SegmentSettings;
+use crate::encode::{Segment, SegmentSettings};
 use crate::error::{Classify, ErrorKind, JobError, Stage};
 use crate::face::Avatar;
 use crate::folder::JobFolder;
@@ -25,7 +25,7 @@ use crate::lipsync::{LipSync, OnOutOfMemory};
 use crate::mel::{MelSpectrogram, mel_from_speech};
 use crate::observe::Observer;
 use crate::speech::{Speech, SpeechDecoder, SpeechSynthesizer};
-use crate::statistics::Statistics;
+use crate::statistics::{ChunkStatistics, Statistics};
 use crate::units::SampleRate;
 use render::{ChunkRender, Painters};
 
@@ -100,28 +100,22 @@ pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobErro
 
     cast.observer.entered(Stage::Speak);
     let (speech, speak) = speak(job.speech, job.limits, stages, &folder, &cancel).await?;
-    cast.observer.entered(Stage::Mel);
-    let (mel, mel_time) = mel(&speech).await?;
-    let (plan, plan_time) = timed(|| plan(job.workers, &speech, &mel, &cast));
-    cast.observer.planned(&plan.chunks);
-    cast.observer.entered(Stage::LipSync);
-
-    let audio = encode_speech(speech.clone(), stages, &folder, &cancel);
-    let chunks = render_chunks(&plan, mel, &cast, stages, &folder, &cancel);
     let speech_seconds = speech.seconds();
-    // From here on only the encoder holds the samples.
-    drop(speech);
-    let (audio, (chunks, render)) = futures::join!(audio, chunks);
-    let (chunks, encode_speech) = first_real_error(chunks, audio)?;
+    let audio = encode_speech(speech.clone(), stages, &folder, &cancel);
+    let pictures = render_pictures(job.workers, speech, &cast, stages, &folder, &cancel);
+    let (audio, pictures) = match futures::join!(audio, pictures) {
+        (Ok(audio), Ok(pictures)) => (audio, pictures),
+        (audio, pictures) => return Err(first_real([audio.err(), pictures.err()])),
+    };
 
-    let (segments, chunk_statistics) = chunks.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+    let segments = pictures.segments;
     cast.observer.entered(Stage::Concat);
     let path = folder.file("video.mp4");
     let concat = {
         let (muxer, speech, video) =
             (Arc::clone(&stages.muxer), folder.file(SPEECH_FILE), path.clone());
         let (folder, cancel) = (folder.clone(), cancel.clone());
-        let frame_rate = plan.frame_rate;
+        let frame_rate = pictures.plan.frame_rate;
         blocking(Stage::Concat, move || {
             let _folder = folder;
             timed(|| muxer.concat(&segments, frame_rate, &speech, &video, &cancel))
@@ -132,14 +126,14 @@ pub async fn run(job: Job, cast: Cast, stages: &Stages) -> Result<Video, JobErro
 
     let statistics = Statistics {
         speech_seconds,
-        frames: plan.frames,
-        frame_rate: plan.frame_rate,
+        frames: pictures.plan.frames,
+        frame_rate: pictures.plan.frame_rate,
         speak,
-        mel: mel_time,
-        plan: plan_time,
-        render,
-        encode_speech,
-        chunks: chunk_statistics,
+        mel: pictures.mel_time,
+        plan: pictures.plan_time,
+        render: pictures.render_time,
+        encode_speech: audio,
+        chunks: pictures.chunks,
         concat,
         total: started.elapsed(),
     };
@@ -173,6 +167,39 @@ async fn speak(
         })
     });
     stage_result(Stage::Speak, spoken.await?)
+}
+
+/// All segments, and what they cost.
+struct Pictures {
+    plan: ChunkPlan,
+    segments: Vec<Segment>,
+    chunks: Vec<ChunkStatistics>,
+    mel_time: Duration,
+    plan_time: Duration,
+    render_time: Duration,
+}
+
+/// Everything between the speech and the segments. The samples are let go before the first mouth.
+async fn render_pictures(
+    workers: Option<usize>,
+    speech: Speech,
+    cast: &Cast,
+    stages: &Stages,
+    folder: &JobFolder,
+    cancel: &CancellationToken,
+) -> Result<Pictures, JobError> {
+    // What is encoded beside is of no use without pictures.
+    let stop = cancel.clone().drop_guard();
+    cast.observer.entered(Stage::Mel);
+    let (mel, mel_time) = mel(&speech).await?;
+    let (plan, plan_time) = timed(|| plan(workers, &speech, &mel, cast));
+    drop(speech);
+    cast.observer.planned(&plan.chunks);
+    cast.observer.entered(Stage::LipSync);
+    let (chunks, render_time) = render_chunks(&plan, mel, cast, stages, folder, cancel).await;
+    let (segments, chunks) = all_or_first_real(chunks)?.into_iter().unzip();
+    stop.disarm();
+    Ok(Pictures { plan, segments, chunks, mel_time, plan_time, render_time })
 }
 
 async fn mel(speech: &Speech) -> Result<(Arc<MelSpectrogram>, Duration), JobError> {
@@ -261,21 +288,21 @@ async fn render_chunks(
 }
 
 /// All results, or the error that made the others stop.
-fn first_real_error(
-    chunks: Vec<Result<render::Rendered, JobError>>,
-    audio: Result<Duration, JobError>,
-) -> Result<(Vec<render::Rendered>, Duration), JobError> {
-    let mut rendered = Vec::with_capacity(chunks.len());
-    let mut errors = Vec::new();
-    for chunk in chunks {
-        chunk.map_or_else(|error| errors.push(error), |chunk| rendered.push(chunk));
+fn all_or_first_real<T>(results: Vec<Result<T, JobError>>) -> Result<Vec<T>, JobError> {
+    if results.iter().all(Result::is_ok) {
+        return results.into_iter().collect();
     }
-    let audio = audio.map_err(|error| errors.push(error));
+    Err(first_real(results.into_iter().map(Result::err)))
+}
+
+/// The error that made the others stop: the first that is no cancellation, if there is one.
+///
+/// # Panics
+/// When there is none at all.
+fn first_real(errors: impl IntoIterator<Item = Option<JobError>>) -> JobError {
+    let mut errors: Vec<_> = errors.into_iter().flatten().collect();
     let real = errors.iter().position(|error| error.kind() != ErrorKind::Cancelled);
-    match (audio, real) {
-        (Ok(audio), None) if errors.is_empty() => Ok((rendered, audio)),
-        (_, real) => Err(errors.swap_remove(real.unwrap_or(0))),
-    }
+    errors.swap_remove(real.unwrap_or(0))
 }
 
 /// Runs `work` on a blocking thread; a panic in it becomes the job's error.

@@ -37,7 +37,10 @@ impl Crew {
     /// [`CrewError`].
     pub fn new(threads: NonZeroUsize, most: NonZeroUsize) -> Result<Self, CrewError> {
         let pool = (most.get() > 1)
-            .then(|| ThreadPoolBuilder::new().num_threads(threads.get()).build())
+            .then(|| {
+                let names = |number| format!("paint-{number}");
+                ThreadPoolBuilder::new().num_threads(threads.get()).thread_name(names).build()
+            })
             .transpose()?;
         Ok(Self { threads, most, pool, painting: AtomicUsize::new(0) })
     }
