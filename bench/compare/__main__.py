@@ -98,10 +98,14 @@ def facts_of(program: Path) -> dict:
         "processor": processor(),
         "memory_gb": round(memory / 1e6),
         "program": first_line([program, "--version"]).split()[-1],
-        "program_sha256": hashlib.sha256(program.read_bytes()).hexdigest(),
+        "program_sha256": digest(program, program.with_name("duolip-x264")),
         "onnxruntime": onnxruntime.__version__,
         "ffmpeg": first_line(["ffmpeg", "-version"]).split(" Copyright")[0],
     }
+
+
+def digest(*programs: Path) -> str:
+    return hashlib.sha256(b"".join(program.read_bytes() for program in programs)).hexdigest()
 
 
 def write(data: dict, stem: Path) -> None:

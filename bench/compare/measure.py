@@ -33,7 +33,7 @@ def _record(answer: Answer) -> dict:
     return {
         "seconds": answer.seconds,
         "cpu_seconds": answer.cpu.own + answer.cpu.children,
-        "ffmpeg_cpu_seconds": answer.cpu.children,
+        "children_cpu_seconds": answer.cpu.children,
         "stages_ms": answer.stages_ms,
     }
 

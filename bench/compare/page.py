@@ -77,7 +77,7 @@ def _renders(data: dict, found: list[ratios.Ratio]) -> Iterator[str]:
         yield "## Renders, warm\n"
         yield (
             "Frames a second of the whole request; ratios are ours to the baseline's. Memory is the "
-            "peak of the server with its ffmpeg processes (PSS).\n"
+            "peak of the server with its child processes (PSS).\n"
         )
         head = ["case", "pairs", "frames/s, ours", "baseline", "ratio", "real-time factor, ours"]
         yield _table([*head, "baseline", "CPU seconds, ratio", "MB, ours", "baseline"], rows)
@@ -221,8 +221,8 @@ def _work(data: dict) -> Iterator[str]:
     ]
     if rows:
         yield (
-            "\nThe share of the ffmpeg processes that encode video in all CPU seconds (the baseline's "
-            "encode AAC as well, and convert the colours):\n"
+            "\nThe share of the processes that encode video in all CPU seconds (the baseline's encode "
+            "AAC as well, and convert the colours):\n"
         )
         yield _table(["case", "ours", "baseline"], rows)
 

@@ -34,6 +34,10 @@ class CpuSeconds:
         return CpuSeconds(self.own - before.own, self.children - before.children)
 
 
+# In the command lines of the baseline's encoders and of ours.
+_X264 = (b"libx264", b"duolip-x264")
+
+
 class Watch:
     """Looks at a session until it is closed: peak memory, and the CPU seconds of its x264 encoders.
 
@@ -71,7 +75,8 @@ class Watch:
         self.peak_bytes = max(self.peak_bytes, pss * 1024)
         for folder in folders:
             try:
-                if b"libx264" in (folder / "cmdline").read_bytes():
+                command = (folder / "cmdline").read_bytes()
+                if any(encoder in command for encoder in _X264):
                     self._encoders[folder.name] = CpuSeconds.of(int(folder.name)).own
             except OSError:  # ended since it was listed
                 continue
