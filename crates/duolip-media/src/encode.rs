@@ -62,10 +62,11 @@ impl X264Encoder {
         cancel: &CancellationToken,
     ) -> Splicer {
         let still = self.stills.of(base, settings.frame_rate);
-        let one_thread = SegmentSettings { threads: 1, ..settings };
-        let whole = FaceBox { left: 0, top: 0, right: base.width, bottom: base.height };
-        let rows = slice_for_each_row(base.width);
-        let still_command = self.command(&Feed::whole(base, whole), one_thread, &[rows]);
+        let size = (base.width, base.height);
+        let whole = FaceBox { left: 0, top: 0, right: size.0, bottom: size.1 };
+        let rows = [slice_for_each_row(base.width)];
+        let still_command =
+            self.x264.encode(size, whole, &self.settings, settings.frame_rate, 1, &rows);
         Splicer { strip, still, still_command, cancel: cancel.clone() }
     }
 }

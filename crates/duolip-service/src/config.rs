@@ -147,7 +147,8 @@ pub struct VideoArgs {
           value_parser = ["still", "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow",
                           "slower", "veryslow"])]
     pub x264_preset: String,
-    /// x264's constant rate factor, 0 to 51; lower is better and larger
+    /// x264's constant rate factor, 0 to 51; with the preset still its quantiser; lower is better and
+    /// larger
     #[arg(long, env = "DUOLIP_X264_CRF", default_value_t = 16, value_name = "CRF",
           value_parser = clap::value_parser!(u8).range(0..=51))]
     pub x264_crf: u8,

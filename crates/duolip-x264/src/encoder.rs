@@ -1,5 +1,5 @@
 //! x264's encoder, safe to call. What knows its structures is in shim.c.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "x264 is a library in C")]
 
 use std::ffi::{CString, c_char, c_int};
 use std::marker::PhantomData;
@@ -79,6 +79,9 @@ pub(crate) fn version() -> String {
     version.to_string_lossy().into_owned()
 }
 
+/// The longest side of a picture that x264 takes, in pixels.
+const MOST_SIDE: c_int = 16_384;
+
 /// An encoder and the picture that it is given, in yuv420p.
 pub(crate) struct Encoder {
     shim: NonNull<Shim>,
@@ -100,8 +103,9 @@ impl Encoder {
         preset: &str,
         parameters: &[(String, String)],
     ) -> Result<Self, Refused> {
-        let sides = [width, height].map(c_int::try_from);
-        let [Ok(columns), Ok(rows)] = sides else { return Err(Refused::Settings) };
+        let within = |side: &c_int| *side <= MOST_SIDE;
+        let sides = [width, height].map(|side| c_int::try_from(side).ok().filter(within));
+        let [Some(columns), Some(rows)] = sides else { return Err(Refused::Settings) };
         let text = |text: &str| CString::new(text).map_err(|_| Refused::Settings);
         let name = text(preset)?;
         let parameters = parameters.iter().map(|(name, value)| {
