@@ -108,15 +108,8 @@ impl Encoder {
         let [Some(columns), Some(rows)] = sides else { return Err(Refused::Settings) };
         let text = |text: &str| CString::new(text).map_err(|_| Refused::Settings);
         let name = text(preset)?;
-        let parameters = parameters.iter().map(|(name, value)| {
-            Ok((
-                text(name)?,
-                text(value)?,
-                Refused::Name(name.clone()),
-                Refused::Value(name.clone(), value.clone()),
-            ))
-        });
-        let parameters = parameters.collect::<Result<Vec<_>, Refused>>()?;
+        let texts = parameters.iter().map(|(name, value)| Ok((text(name)?, text(value)?)));
+        let texts = texts.collect::<Result<Vec<_>, Refused>>()?;
         let mut macroblocks = macroblocks((width, height), painted);
         // SAFETY: as said above; the macroblocks live as long as the encoder, and their vector is never
         // touched again.
@@ -126,12 +119,13 @@ impl Encoder {
                 return Err(Refused::Preset(preset.to_owned()));
             }
             let mut refused = None;
-            for (name, value, no_name, no_value) in parameters {
-                match shim_set(settings, name.as_ptr(), value.as_ptr()) {
-                    0 => {}
-                    -1 => refused = refused.or(Some(no_name)),
-                    _ => refused = refused.or(Some(no_value)),
-                }
+            for ((name, value), texts) in parameters.iter().zip(&texts) {
+                refused =
+                    refused.or(match shim_set(settings, texts.0.as_ptr(), texts.1.as_ptr()) {
+                        0 => None,
+                        -1 => Some(Refused::Name(name.clone())),
+                        _ => Some(Refused::Value(name.clone(), value.clone())),
+                    });
             }
             let shim = NonNull::new(shim_open(settings, macroblocks.as_mut_ptr()));
             let size = (width, height);
