@@ -4,8 +4,8 @@
 #
 #   DUOLIP_GPU_LIBRARIES=FOLDER scripts/bench-gpu.sh DUOLIP [PROVIDER]
 #
-# duolip-x264 lies beside DUOLIP, or is on the search path. FOLDER has, at any depth, ONNX Runtime with its CUDA provider, and the CUDA and cuDNN libraries that
-# the system lacks. One made with
+# duolip-x264 lies beside DUOLIP, or is on the search path. FOLDER has, at any depth, ONNX Runtime with
+# its CUDA provider, and the CUDA and cuDNN libraries that the system lacks. One made with
 #
 #   pip install --target FOLDER 'onnxruntime-gpu[cuda,cudnn]==1.31.1'
 #
