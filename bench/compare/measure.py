@@ -158,23 +158,21 @@ class Bench:
         }
 
     def crowd(self) -> None:
-        """Several callers at the same time, each with one request after the other."""
+        """Several callers at the same time, each with one request after the other. Their numbers
+        take turns too, since they are compared with each other."""
         found = self.figures.section("crowd")
-        missing = [
-            callers
-            for callers in self.size.crowd
-            if len(found.get(str(callers), [])) < self.size.crowd_rounds
-        ]
-        if not missing:
+        wanted = self.size.crowd_rounds
+        if all(len(found.get(str(callers), [])) >= wanted for callers in self.size.crowd):
             return
         speech = self._speech(CROWD_SECONDS)
         with self.machine.both(self.pairs["demo"], Budget(2, self.machine.cores)) as servers:
             for server in servers.values():
                 server.render(speech)
-            for callers in missing:
-                rounds = found.setdefault(str(callers), [])
-                while len(rounds) < self.size.crowd_rounds:
-                    requests = self.size.crowd[callers]
+            for at in range(wanted):
+                for callers, requests in self.size.crowd.items():
+                    rounds = found.setdefault(str(callers), [])
+                    if len(rounds) > at:
+                        continue
                     rounds.append(
                         {
                             name: _crowd(server, speech, callers, requests)

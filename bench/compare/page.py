@@ -173,27 +173,23 @@ def _crowd(data: dict) -> Iterator[str]:
     for callers, rounds in data.get("crowd", {}).items():
         ours, baseline = (
             [
-                [len(each[system]["latencies"]) / each[system]["seconds"] for each in rounds],
+                [ratios.requests_per_second(each[system]) for each in rounds],
+                ratios.to_one_caller(data, callers, system),
                 *(
                     [ratios.percentile(each[system]["latencies"], share) for each in rounds]
                     for share in (50, 95)
                 ),
+                ratios.p95_to_mean(data, callers, system),
             ]
             for system in SYSTEMS
         )
         rows.append([callers, *(_spread(value) for both in zip(ours, baseline) for value in both)])
     if rows:
         yield "## Several callers at the same time\n"
-        yield "Demo pair, two models, 10 s of speech a request.\n"
-        head = [
-            "requests/s, ours",
-            "baseline",
-            "p50 s, ours",
-            "baseline",
-            "p95 s, ours",
-            "baseline",
-        ]
-        yield _table(["callers", *head], rows)
+        yield "Demo pair, two models, 10 s of speech a request, as many requests by each number of callers.\n"
+        head = ["requests/s", "to one caller's", "p50 s", "p95 s", "p95 to the mean"]
+        columns = [column for name in head for column in (f"{name}, ours", "baseline")]
+        yield _table(["callers", *columns], rows)
 
 
 def _work(data: dict) -> Iterator[str]:

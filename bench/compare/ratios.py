@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
-from statistics import median
+from statistics import mean, median
 
 import numpy as np
 
@@ -82,10 +82,28 @@ def ratios(data: dict) -> list[Ratio]:
             found.append(_of(f"seconds_to_{moment}", f"{pair}_start", rounds, itemgetter(key)))
     for callers, rounds in data.get("crowd", {}).items():
         name = f"demo_{callers}_callers"
-        found.append(_of("throughput", name, rounds, lambda each: 1 / each["seconds"]))
+        found.append(_of("throughput", name, rounds, requests_per_second))
         for share in (50, 95):
             found.append(_of(f"latency_p{share}", name, rounds, _latency(share)))
     return found
+
+
+def requests_per_second(round_: dict) -> float:
+    """Of one system's round in a crowd."""
+    return len(round_["latencies"]) / round_["seconds"]
+
+
+def to_one_caller(data: dict, callers: str, name: str) -> list[float]:
+    """How many times the throughput of one caller so many have, round by round."""
+    crowd = data["crowd"]
+    pairs = zip(crowd[callers], crowd["1"])
+    return [requests_per_second(all_[name]) / requests_per_second(one[name]) for all_, one in pairs]
+
+
+def p95_to_mean(data: dict, callers: str, name: str) -> list[float]:
+    """How much longer than the mean the slowest of so many callers wait, round by round."""
+    latencies = [each[name]["latencies"] for each in data["crowd"][callers]]
+    return [percentile(values, 95) / mean(values) for values in latencies]
 
 
 def _latency(share: int) -> Callable[[dict], float]:
@@ -101,6 +119,12 @@ def figure_lines(data: dict) -> Iterator[str]:
             rate = median(frames_per_second(case, system))
             yield f"figure frames_per_second {name}_{system} {rate:.2f}"
         yield f"figure mouth_difference {name} {case['mouth_difference']:.2f}"
+    for callers in data.get("crowd", {}):
+        for system in SYSTEMS:
+            case = f"demo_{callers}_callers_{system}"
+            times = median(to_one_caller(data, callers, system))
+            yield f"figure throughput_to_one_caller {case} {times:.2f}"
+            yield f"figure p95_to_mean {case} {median(p95_to_mean(data, callers, system)):.2f}"
     peak = data.get("roofline", {}).get("sgemm_gflops")
     for name, reached in arithmetic(data).items() if peak else ():
         yield f"figure share_of_sgemm_peak {name} {reached.request / peak:.3f}"

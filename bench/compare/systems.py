@@ -44,7 +44,7 @@ class Budget:
 
     @property
     def threads(self) -> int:
-        """Of one session."""
+        """Of one of the baseline's sessions; ours lend each other theirs."""
         return max(1, self.cores // self.models)
 
 
@@ -195,7 +195,6 @@ class Machine:
             "DUOLIP_DEFAULT_AVATAR": AVATAR,
             "DUOLIP_BATCH_SIZE": BATCH_SIZE,
             "DUOLIP_THREADS": budget.cores,
-            "DUOLIP_INTRA_OP_THREADS": budget.threads,
             "DUOLIP_MAX_JOBS": 16,
             "DUOLIP_DEADLINE_SECONDS": RENDER_SECONDS,
         }

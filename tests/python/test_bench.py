@@ -62,6 +62,14 @@ def test_the_usual_design_paints_the_mouths_that_ours_paints(figures, case):
     assert figures["mouth_difference", case] < SAME_MOUTHS
 
 
+def test_several_callers_are_compared_with_one(figures):
+    for system in ("ours", "baseline"):
+        assert figures["throughput_to_one_caller", f"demo_1_callers_{system}"] == 1
+        assert figures["throughput_to_one_caller", f"demo_4_callers_{system}"] > 0
+        # Of a few latencies none is over the sum of them.
+        assert 1 <= figures["p95_to_mean", f"demo_4_callers_{system}"] < 4
+
+
 def test_a_page_and_a_plot_are_written(said):
     (page,) = re.findall(r"^(/.*\.md)$", said, re.MULTILINE)
     text = Path(page).read_text()

@@ -74,8 +74,8 @@ pub(crate) enum Kind {
     Winograd(Box<Winograd>),
 }
 
-/// The most bytes that transformed weights of a layer may take, four times as many as it has: beyond,
-/// memory is worth more than the products that they save.
+/// The most bytes that transformed weights of a layer may take, three or four times as many as it
+/// has: beyond, memory is worth more than the products that they save.
 const MOST_TRANSFORMED_BYTES: usize = 24 << 20;
 
 impl Ready {

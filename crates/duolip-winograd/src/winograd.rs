@@ -1,5 +1,5 @@
 //! Convolutions of 3 x 3 by Winograd's algorithm: 36 products for 4 x 4 results, which take 144 as
-//! they are defined, or 25 for 3 x 3, where maps are no multiple of four.
+//! they are defined, or 25 for 3 x 3, where maps are no multiple of four or weights are large.
 //!
 //! Tiles of inputs, two rows and columns larger, are transformed, multiplied place by place with the
 //! transformed kernels, a matrix product per place, and transformed back.
@@ -24,6 +24,10 @@ use tile::{Four, Line, MOST_INPUTS, Three, Tile, lines};
 
 /// How many bytes of transformed tiles are worked on at a time: what a core's own cache holds.
 const BLOCK_BYTES: usize = 768 << 10;
+
+/// The most bytes that transformed weights of a layer may take in tiles of 4 x 4 results: beyond, a
+/// third less memory is worth more than the products that they save.
+const MOST_BYTES_OF_FOUR: usize = 8 << 20;
 
 /// A convolution of 3 x 3, each place of whose result is one place of its input.
 #[derive(Debug)]
@@ -54,7 +58,7 @@ impl Winograd {
     pub(crate) fn new(input: Shape, output: Shape, pads: [usize; 2], weight: &[f32]) -> Self {
         let kernels = weight.as_chunks::<9>().0;
         let of = |channel: usize, output: usize| &kernels[output * input.used + channel];
-        let results = results(output);
+        let results = results(input, output);
         let (depth, outputs) = (input.used, output.used);
         let weights = if results == Four::RESULTS {
             Panels::several::<36>(depth, outputs, |k, o| kernel(Four::KERNEL, of(k, o))).into()
@@ -66,7 +70,7 @@ impl Winograd {
 
     /// Bytes of the transformed weights for maps of these shapes.
     pub(crate) fn bytes_for(input: Shape, output: Shape) -> usize {
-        places(results(output)) * input.channels * output.channels * size_of::<f32>()
+        bytes_in_tiles(results(input, output), input, output)
     }
 
     pub(crate) fn weight_bytes(&self) -> usize {
@@ -86,13 +90,22 @@ impl Winograd {
     }
 }
 
-/// The results of a tile with which `output` takes the fewest products.
-fn results(output: Shape) -> usize {
+/// The results of a tile with which `output` takes the fewest products, if its weights stay small.
+fn results(input: Shape, output: Shape) -> usize {
     let products = |results| {
         let [down, right] = tiles(output, results);
         down * right * places(results)
     };
-    if products(Four::RESULTS) < products(Three::RESULTS) { Four::RESULTS } else { Three::RESULTS }
+    let small = bytes_in_tiles(Four::RESULTS, input, output) <= MOST_BYTES_OF_FOUR;
+    if small && products(Four::RESULTS) < products(Three::RESULTS) {
+        Four::RESULTS
+    } else {
+        Three::RESULTS
+    }
+}
+
+fn bytes_in_tiles(results: usize, input: Shape, output: Shape) -> usize {
+    places(results) * input.channels * output.channels * size_of::<f32>()
 }
 
 /// Rows and columns of tiles with so many rows and columns of `results`.
@@ -423,7 +436,18 @@ mod tests {
         for (height, width, wanted) in
             [(3, 3, 3), (6, 6, 3), (9, 6, 3), (9, 12, 3), (4, 4, 4), (8, 12, 4), (27, 16, 4)]
         {
-            assert_eq!(results(Shape::of_layer(height, width, 16)), wanted, "{height} x {width}");
+            let map = Shape::of_layer(height, width, 16);
+            assert_eq!(results(map, map), wanted, "{height} x {width}");
+        }
+    }
+
+    #[test]
+    fn large_weights_get_tiles_for_which_there_are_fewer_of_them() {
+        for (channels, wanted) in [(240, 4), (256, 3)] {
+            let map = Shape::of_layer(8, 12, channels);
+            let bytes = Winograd::bytes_for(map, map);
+            assert_eq!(results(map, map), wanted, "{channels} channels, {bytes} bytes");
+            assert!(bytes <= MOST_BYTES_OF_FOUR);
         }
     }
 }
