@@ -21,7 +21,7 @@ use crate::model::{GraphFiles, LipSyncModel, ModelError};
 use crate::owner::{Painter, paint};
 use crate::session::{SessionError, SessionSettings};
 use crate::tensors::MOUTH_CHANNELS;
-use split::SplitNetwork;
+use split::{FileChanged, SplitNetwork};
 use whole::WholeNetwork;
 
 /// The mel value of silence: what unused places of a batch hold.
@@ -58,7 +58,7 @@ impl Network {
         model: &LipSyncModel,
         settings: &SessionSettings,
         device: Device,
-        runtime: &OnnxRuntime,
+        runtime: &'static OnnxRuntime,
         counters: Arc<FeatureCounters>,
     ) -> Result<Self, SessionError> {
         let graphs = match &model.graphs {
@@ -207,6 +207,12 @@ enum RunError {
     /// There was no memory for a batch.
     #[error(transparent)]
     Memory(#[from] OutOfMemory),
+    /// The face encoder could not be loaded again.
+    #[error(transparent)]
+    Load(#[from] SessionError),
+    /// The face encoder is another by now.
+    #[error(transparent)]
+    Changed(#[from] FileChanged),
     /// A graph's output has another shape than was asked for.
     #[error("the graph's output has shape {actual:?}; wanted is {expected:?}")]
     WrongOutput { expected: [usize; 4], actual: Vec<usize> },
@@ -222,7 +228,12 @@ impl RunError {
             Self::Memory(error) => {
                 return LipSyncError::OutOfMemory { look, batch_size, source: Box::new(error) };
             }
+            Self::Load(SessionError::Load { source, .. }) if is_out_of_memory(source.message()) => {
+                return LipSyncError::OutOfMemory { look, batch_size, source: Box::new(source) };
+            }
             Self::Runtime(error) => Box::new(error),
+            Self::Load(error) => Box::new(error),
+            Self::Changed(error) => Box::new(error),
             other @ (Self::Chain(_) | Self::WrongOutput { .. }) => Box::new(other),
         };
         LipSyncError::Inference { look, source }

@@ -23,7 +23,7 @@ use crate::waiting::Request;
 pub(crate) fn own(
     model: &LipSyncModel,
     settings: &SessionSettings,
-    runtime: &OnnxRuntime,
+    runtime: &'static OnnxRuntime,
     counters: &Arc<FeatureCounters>,
     started: &SyncSender<Result<SessionFacts, SessionError>>,
     requests: &Receiver<Request>,
@@ -57,7 +57,7 @@ pub(crate) fn own(
 fn start(
     model: &LipSyncModel,
     settings: &SessionSettings,
-    runtime: &OnnxRuntime,
+    runtime: &'static OnnxRuntime,
     counters: &Arc<FeatureCounters>,
 ) -> Result<(Network, SessionFacts), SessionError> {
     let on = |device, provider| start_on(model, settings, runtime, counters, device, provider);
@@ -86,7 +86,7 @@ fn start(
 fn start_on(
     model: &LipSyncModel,
     settings: &SessionSettings,
-    runtime: &OnnxRuntime,
+    runtime: &'static OnnxRuntime,
     counters: &Arc<FeatureCounters>,
     device: Device,
     provider: ProviderInUse,

@@ -1,20 +1,19 @@
 //! Split graphs: the features of a face computed once and kept, and for every batch only what its mel
 //! windows need.
 //!
-//! ONNX Runtime runs the face encoder. On the CPU the mouth generator is a [`Chain`], where it can be;
-//! else ONNX Runtime's too ([`bound`]).
+//! ONNX Runtime runs the face encoder ([`encoder`]). On the CPU the mouth generator is a [`Chain`],
+//! where it can be; else ONNX Runtime's too ([`bound`]).
 
 mod bound;
+mod encoder;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use duolip_pipeline::face::{FaceBox, FaceCrop};
-use ort::memory::MemoryInfo;
-use ort::session::Session;
-use ort::value::{DynValue, Tensor};
+use ort::value::DynValue;
 
-use super::{RunError, check_shape};
+use super::RunError;
 use crate::chain::{self, Chain, Crew};
 use crate::device::{Device, Runs, load};
 use crate::features::{FeatureCache, FeatureCounters};
@@ -22,17 +21,20 @@ use crate::interface::{Ports, SplitInterface};
 use crate::library::OnnxRuntime;
 use crate::model::SplitFiles;
 use crate::session::{SessionError, SessionSettings};
-use crate::tensors::{FACE_CHANNELS, append_mouths, face_planes};
+use crate::tensors::append_mouths;
 use bound::BoundGenerator;
+use encoder::FaceEncoder;
+pub(super) use encoder::FileChanged;
 
 /// Loaded split graphs and what they have been given.
 #[derive(Debug)]
 pub(super) struct SplitNetwork {
     interface: SplitInterface,
-    encoder: Session,
+    encoder: FaceEncoder,
     generator: Generator,
     features: FeatureCache<Features>,
-    memory: MemoryInfo<'static>,
+    /// Whether faces are those of jobs.
+    warm: bool,
     counters: Arc<FeatureCounters>,
 }
 
@@ -56,12 +58,11 @@ impl SplitNetwork {
         painted: FaceBox,
         settings: &SessionSettings,
         device: Device,
-        runtime: &OnnxRuntime,
+        runtime: &'static OnnxRuntime,
         counters: Arc<FeatureCounters>,
     ) -> Result<Self, SessionError> {
         let threads = settings.intra_threads;
-        let encoder = load(&files.face_encoder, device, Runs::Seldom, threads, runtime)?;
-        let encoded = Ports::of(&encoder);
+        let (encoder, encoded) = FaceEncoder::load(&files.face_encoder, device, threads, runtime)?;
         let chain = match device {
             Device::Cpu => chain(&files.mouth_generator, &settings.crew),
             Device::Cuda => None,
@@ -82,23 +83,21 @@ impl SplitNetwork {
             FeatureCache::new(interface.feature_bytes(), settings.feature_limit_bytes).map_err(
                 |source| SessionError::Features { file: files.face_encoder.clone(), source },
             )?;
-        let memory = device.memory();
-        let memory = memory
-            .map_err(|source| SessionError::Load { file: files.face_encoder.clone(), source })?;
-        Ok(Self { interface, encoder, generator, features, memory, counters })
+        Ok(Self { interface, encoder, generator, features, warm: false, counters })
     }
 
     pub(super) fn interface(&self) -> &SplitInterface {
         &self.interface
     }
 
-    /// Gives up the features of all faces, as if none had been seen.
+    /// Ends the warm-up: gives up the features of its face, as if none had been seen.
     pub(super) fn forget_faces(&mut self) {
         if let Generator::Bound(bound) = &mut self.generator {
             bound.unbind_face();
         }
         self.features.clear();
         self.counters.reset();
+        self.warm = true;
     }
 
     /// Paints at most `batch_size` at once from now on, and gives back what memory it can: the
@@ -127,11 +126,16 @@ impl SplitNetwork {
                 bound.unbind_face();
             }
             self.features.make_room();
-            let encoded = self.encode(face)?;
+            let encoded = self.encoder.encode(face, &self.interface)?;
+            self.counters.count_run();
             let features = match &self.generator {
                 Generator::Bound(_) => Features::Bound(encoded),
                 Generator::Chain(chain) => Features::Chain(self.chained(chain, &encoded)?),
             };
+            // Beside a chain it is half of the model's weights, for a moment of each new face.
+            if self.warm && matches!(self.generator, Generator::Chain(_)) {
+                self.encoder.let_go();
+            }
             self.features.keep(Arc::clone(face), features);
             self.counters.keep(self.features.bytes());
         }
@@ -159,31 +163,6 @@ impl SplitNetwork {
             features.iter().find(|(found, _)| *found == name).map(|&(_, planes)| planes)
         };
         Ok(chain.features(named)?)
-    }
-
-    /// Computes the features of `face`; they stay in the device's memory.
-    fn encode(&mut self, face: &FaceCrop) -> Result<Vec<DynValue>, RunError> {
-        let mut planes = Vec::new();
-        face_planes(face, &mut planes);
-        let face = Tensor::from_array(([1, FACE_CHANNELS, face.size, face.size], planes))?;
-        // A binding gives the same memory at every run: each face needs its own.
-        let mut binding = self.encoder.create_binding()?;
-        binding.bind_input(self.interface.face.as_str(), &face)?;
-        for feature in &self.interface.features {
-            binding.bind_output_to_device(feature.name.as_str(), &self.memory)?;
-        }
-        binding.synchronize_inputs()?;
-        let outputs = self.encoder.run_binding(&binding)?;
-        binding.synchronize_outputs()?;
-        let features: Vec<DynValue> = outputs.into_iter().map(|(_, value)| value).collect();
-        for (feature, value) in self.interface.features.iter().zip(&features) {
-            let [channels, rows, columns] = feature.shape;
-            let shape = value.dtype().tensor_shape().map_or(&[][..], |shape| shape);
-            check_shape(shape, [1, channels, rows, columns])?;
-        }
-        self.counters.count_run();
-        tracing::debug!(bytes = self.interface.feature_bytes(), "features of a face computed");
-        Ok(features)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use duolip_compiler::{Network, OnnxGraph, Precision, Widths};
 use duolip_onnx::FeatureUse;
 use duolip_pipeline::units::FrameRate;
 use duolip_testkit::{avatar, contract};
@@ -25,23 +26,41 @@ pub(crate) struct Folder(TempDir);
 
 impl Folder {
     pub(crate) fn new(face: &str, mouth: &str, painted: FaceBox, input_size: usize) -> Self {
+        let read = |fixture| fs::read(in_crate("tests/fixtures").join(fixture)).unwrap();
+        Self::of(face, [read(face), read(mouth)], painted, input_size)
+    }
+
+    fn of(
+        name: &str,
+        [face_encoder, mouth_generator]: [Vec<u8>; 2],
+        painted: FaceBox,
+        input_size: usize,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
-        let hashed = |fixture: &str, name: &str| {
-            let bytes = fs::read(in_crate("tests/fixtures").join(fixture)).unwrap();
+        let hashed = |name: &str, bytes: Vec<u8>| {
             fs::write(folder.path().join(name), &bytes).unwrap();
             format!("{name:?} = \"{:x}\"", Sha256::digest(&bytes))
         };
         let FaceBox { left, top, right, bottom } = painted;
         let manifest = [
-            format!("name = {face:?}\ninput_size = {input_size}\nmel = \"wav2lip\""),
+            format!("name = {name:?}\ninput_size = {input_size}\nmel = \"wav2lip\""),
             "licence = \"MIT\"\nsource = \"make_graphs.py\"".to_owned(),
             format!("[painted]\ntop = {top}\nbottom = {bottom}\nleft = {left}\nright = {right}"),
             "[files]".to_owned(),
-            hashed(face, "face_encoder.onnx"),
-            hashed(mouth, "mouth_generator.onnx"),
+            hashed("face_encoder.onnx", face_encoder),
+            hashed("mouth_generator.onnx", mouth_generator),
         ];
         fs::write(folder.path().join("manifest.toml"), manifest.join("\n")).unwrap();
         Self(folder)
+    }
+
+    /// A narrow network as it is imported: its mouth generator needs no ONNX Runtime.
+    fn imported() -> Self {
+        let (face, decoder) = (vec![3, 4, 5, 6, 7, 8], vec![12, 11, 10, 9, 8, 7, 6]);
+        let widths = Widths { face, audio: [3, 4, 5, 6, 9], decoder, output: 5, bottom: 3 };
+        let graphs = Network::random(&widths, 11).compile(LAYERS, Precision::F32).unwrap();
+        let bytes = [graphs.face_encoder, graphs.mouth_generator].map(OnnxGraph::into_bytes);
+        Self::of("narrow", bytes, LAYERS, 96)
     }
 
     fn blend() -> Self {
@@ -205,6 +224,43 @@ fn the_face_used_least_recently_is_given_up_and_computed_again_to_the_same_mouth
     {
         check(face, encoder_runs);
     }
+}
+
+/// Beside a chain the face encoder is let go after each face.
+#[test]
+fn new_faces_are_painted_as_long_as_the_face_encoder_is_the_one_that_was_loaded() {
+    let folder = Folder::imported();
+    let session = folder.session(4);
+    let (windows, first) = (windows(5), face(96));
+    let (second, third) = (inverted(&first), brightened(&first));
+    for face in [&first, &second] {
+        // A session that was just started sees its first face with what it has loaded.
+        let expected = paint(&folder.session(4), windows.clone(), face);
+        assert!(paint(&session, windows.clone(), face) == expected);
+    }
+    let known = paint(&session, windows.clone(), &first);
+
+    let file = folder.path().join("face_encoder.onnx");
+    let refused = || {
+        let answer = session.submit(batch(windows.clone(), &third)).unwrap().wait();
+        let error = answer.map(|mouths| mouths.bgr.len()).unwrap_err();
+        assert!(matches!(error, LipSyncError::Inference { .. }), "{error:?}");
+        chain(&error)
+    };
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, [&bytes[..], b" "].concat()).unwrap();
+    assert_eq!(
+        refused(),
+        format!(
+            "the gan model failed: {} was changed after it was loaded; a restart takes the new one",
+            file.display()
+        )
+    );
+    fs::remove_file(&file).unwrap();
+    let said = refused();
+    assert!(said.contains("face_encoder.onnx could not be loaded: "), "{said}");
+    assert_eq!(session.feature_use().encoder_runs, 2);
+    assert!(paint(&session, windows.clone(), &first) == known);
 }
 
 #[test]
