@@ -43,7 +43,8 @@ impl Device {
 pub(crate) enum Runs {
     /// For every batch: what it works in is kept from run to run.
     Often,
-    /// Once for a face. On the CPU what it works in is given back after each run.
+    /// Once for a face. On the CPU what it works in is given back after each run, and loading is
+    /// made short rather than the run: weights stay as they are in the file.
     Seldom,
 }
 
@@ -59,10 +60,10 @@ pub(crate) fn load(
     runtime: &OnnxRuntime,
 ) -> Result<Session, SessionError> {
     let load = |source| SessionError::Load { file: file.to_path_buf(), source };
-    let configured =
-        || configured(GraphOptimizationLevel::Level3, intra_threads, runtime).map_err(load);
+    let at = |level| configured(level, intra_threads, runtime).map_err(load);
+    let configured = || at(GraphOptimizationLevel::Level3);
     match device {
-        Device::Cpu if runs == Runs::Seldom => without_arena(configured()?)
+        Device::Cpu if runs == Runs::Seldom => without_arena(at(GraphOptimizationLevel::Level1)?)
             .and_then(|mut builder| builder.commit_from_file(file))
             .map_err(load),
         Device::Cpu => configured()?.commit_from_file(file).map_err(load),

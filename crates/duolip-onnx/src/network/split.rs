@@ -33,8 +33,6 @@ pub(super) struct SplitNetwork {
     encoder: FaceEncoder,
     generator: Generator,
     features: FeatureCache<Features>,
-    /// Whether faces are those of jobs.
-    warm: bool,
     counters: Arc<FeatureCounters>,
 }
 
@@ -83,21 +81,20 @@ impl SplitNetwork {
             FeatureCache::new(interface.feature_bytes(), settings.feature_limit_bytes).map_err(
                 |source| SessionError::Features { file: files.face_encoder.clone(), source },
             )?;
-        Ok(Self { interface, encoder, generator, features, warm: false, counters })
+        Ok(Self { interface, encoder, generator, features, counters })
     }
 
     pub(super) fn interface(&self) -> &SplitInterface {
         &self.interface
     }
 
-    /// Ends the warm-up: gives up the features of its face, as if none had been seen.
+    /// Gives up the features of all faces, as if none had been seen.
     pub(super) fn forget_faces(&mut self) {
         if let Generator::Bound(bound) = &mut self.generator {
             bound.unbind_face();
         }
         self.features.clear();
         self.counters.reset();
-        self.warm = true;
     }
 
     /// Paints at most `batch_size` at once from now on, and gives back what memory it can: the
@@ -132,8 +129,8 @@ impl SplitNetwork {
                 Generator::Bound(_) => Features::Bound(encoded),
                 Generator::Chain(chain) => Features::Chain(self.chained(chain, &encoded)?),
             };
-            // Beside a chain it is half of the model's weights, for a moment of each new face.
-            if self.warm && matches!(self.generator, Generator::Chain(_)) {
+            // Beside a chain it would be a third of the model's memory, for a moment of each new face.
+            if matches!(self.generator, Generator::Chain(_)) {
                 self.encoder.let_go();
             }
             self.features.keep(Arc::clone(face), features);
