@@ -68,7 +68,7 @@ SIZES = {
         growth_seconds=(60, 120, 240, 480),
         growth_rounds=2,
         start_rounds={"demo": 5, "full": 5},
-        crowd={1: 16, 4: 16, 16: 16},
+        crowd={1: 8, 4: 8, 16: 16},
         crowd_rounds=3,
         ten_minutes=True,
     ),
