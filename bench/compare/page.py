@@ -186,7 +186,7 @@ def _crowd(data: dict) -> Iterator[str]:
         rows.append([callers, *(_spread(value) for both in zip(ours, baseline) for value in both)])
     if rows:
         yield "## Several callers at the same time\n"
-        yield "Demo pair, two models, 10 s of speech a request.\n"
+        yield "Demo pair, two models, 10 s of speech a request, as many requests by each number of callers.\n"
         head = ["requests/s", "to one caller's", "p50 s", "p95 s", "p95 to the mean"]
         columns = [column for name in head for column in (f"{name}, ours", "baseline")]
         yield _table(["callers", *columns], rows)
