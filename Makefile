@@ -72,7 +72,7 @@ lint: ## formatting, clippy, documentation, licences, shell scripts, template.ya
 BENCH ?= full
 
 bench: PROFILE := $(if $(filter file,$(origin PROFILE)),release,$(PROFILE))
-bench: ## measure against the usual design in Python: bench/results, in 25 to 45 minutes on two cores
+bench: ## measure against the usual design in Python: bench/results, in half an hour to an hour on two cores
 	@scripts/setup.sh packages toolchain onnxruntime bench
 	cargo build --profile $(PROFILE) --package duolip-cli --package duolip-http --package duolip-x264
 	PYTHONPATH=bench:models/training $(CARGO_TARGET_DIR)/bench-venv/bin/python -m compare \

@@ -54,7 +54,7 @@ class Size:
 CROWD_SECONDS, START_SECONDS = 10, 10
 
 SIZES = {
-    # 33 minutes on two quiet cores with AVX-512, 45 with AVX2, over an hour on slow ones.
+    # Half an hour on two quiet cores with AVX-512, an hour when they are slow.
     "full": Size(
         renders=(
             Case("full", 2, 20, rounds=5),
