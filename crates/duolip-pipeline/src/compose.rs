@@ -3,6 +3,11 @@
 //! The mouth is resized into the face rectangle, blended with the photo and converted to YUV
 //! there; every other pixel is the base frame's. Pure; knows nothing of encoders.
 
+#![allow(
+    clippy::inline_always,
+    reason = "what is inlined into `composer::Paint` is compiled for each kind of processor"
+)]
+
 mod composer;
 mod detail;
 mod enlarge;

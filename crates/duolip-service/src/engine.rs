@@ -127,7 +127,12 @@ impl Engine {
             Ok(folders) => tracing::info!(folders, "job folders of killed processes were removed"),
             Err(reason) => tracing::warn!(%reason, "the work folder cannot be swept"),
         }
-        let models = SessionPair::load(&config, wanted, stopped);
+        // None of the programs needs the models, and each takes a while to start.
+        let (models, programs) = std::thread::scope(|scope| {
+            let programs = scope.spawn(|| Programs::find(&config));
+            let models = SessionPair::load(&config, wanted, stopped);
+            (models, programs.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
         let detector = RustfaceDetector::new().map_err(EngineError::Detector)?;
         let cache = AvatarCache::new(config.cache_dir().join("avatars"));
         let paste = config.avatars.paste;
@@ -136,11 +141,7 @@ impl Engine {
         let avatars = AvatarRegistry::open(config.avatars_dir(), preparer)
             .map(Arc::new)
             .map_err(EngineError::Avatars)?;
-        let (synthesizer, spoken) = synthesizer(&config);
-        let ffmpeg = Ffmpeg::at(&config.video.ffmpeg);
-        let x264 = X264::default();
-        let ffmpeg_version = found("ffmpeg", ffmpeg.version(&CancellationToken::new()));
-        let x264_version = found("duolip-x264", x264.version(&CancellationToken::new()));
+        let Programs { synthesizer, spoken, ffmpeg, ffmpeg_version, x264, x264_version } = programs;
         let settings =
             X264Settings { preset: config.video.x264_preset.clone(), crf: config.video.x264_crf };
         let stages = Stages {
@@ -272,6 +273,28 @@ impl Engine {
             .map_err(|panic| JobError::with_kind(Stage::Face, ErrorKind::Internal, panic))?
             .map_err(JobError::at(Stage::Face))?;
         Ok(Cast { avatar, models, observer })
+    }
+}
+
+/// The programs that stages run, and what each said of itself or why it cannot be used.
+struct Programs {
+    synthesizer: Arc<dyn SpeechSynthesizer>,
+    spoken: Result<String, String>,
+    ffmpeg: Ffmpeg,
+    ffmpeg_version: Result<String, String>,
+    x264: X264,
+    x264_version: Result<String, String>,
+}
+
+impl Programs {
+    /// Starts each of them. Blocks.
+    fn find(config: &Config) -> Self {
+        let (synthesizer, spoken) = synthesizer(config);
+        let ffmpeg = Ffmpeg::at(&config.video.ffmpeg);
+        let x264 = X264::default();
+        let ffmpeg_version = found("ffmpeg", ffmpeg.version(&CancellationToken::new()));
+        let x264_version = found("duolip-x264", x264.version(&CancellationToken::new()));
+        Self { synthesizer, spoken, ffmpeg, ffmpeg_version, x264, x264_version }
     }
 }
 

@@ -2,9 +2,14 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::lanes::{InnerLoop, Inputs, Panels, ROWS, Sums, together};
+use crate::lanes::{
+    Consecutive, InnerLoop, Panels, Pixel, Run, Scattered, Sums, together, vectors,
+};
 use crate::map::Shape;
-use crate::store::End;
+use crate::store::{End, save};
+
+/// Places that are worked on together: a whole number of rows for each inner loop that is used here.
+const ROWS: usize = 24;
 
 /// Weights of more bytes than this are gone through once for all places; fewer stay in the cache
 /// while places are gone through once.
@@ -21,11 +26,12 @@ pub(crate) struct Direct {
 /// A kernel and where it is applied.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    /// Where what it covers begins, line by line, counted from its first value; lines of one length.
-    pub(crate) lines: Vec<usize>,
+    /// What it covers, counted from its first pixel.
+    pub(crate) runs: Vec<Run>,
     /// `[rows * columns * channels, outputs]`.
     pub(crate) weights: Panels,
-    /// Where the kernel's first value meets the input and where the result is, in one mouth's maps.
+    /// Where the kernel's first pixel meets the input and where the result is, in a plane of one
+    /// mouth's maps; the former in rising order.
     pub(crate) places: Vec<[usize; 2]>,
 }
 
@@ -39,8 +45,8 @@ impl Direct {
 pub(crate) struct Apply<'a> {
     pub(crate) layer: &'a Direct,
     pub(crate) end: End<'a>,
-    pub(crate) input: &'a [f32],
-    pub(crate) output: &'a mut [f32],
+    pub(crate) input: &'a [Pixel],
+    pub(crate) output: &'a mut [Pixel],
 }
 
 impl WithSimd for Apply<'_> {
@@ -48,7 +54,7 @@ impl WithSimd for Apply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let mouths = self.output.len() / self.layer.output.len();
+        let mouths = self.output.len() / self.layer.output.pixels();
         for kernel in &self.layer.kernels {
             let vectors = kernel.weights.vectors::<S>();
             let blocks = (mouths * kernel.places.len()).div_ceil(ROWS);
@@ -89,9 +95,9 @@ struct Block {
     count: usize,
     /// Where in the input each begins; beyond `count`, at its beginning.
     from: [usize; ROWS],
-    /// Where in the mouth's result each begins.
+    /// Where in a plane of the mouth's result each is.
     to: [usize; ROWS],
-    /// Where in all results the mouth's begins.
+    /// Where in all results the mouth's begin.
     mouth: [usize; ROWS],
 }
 
@@ -99,7 +105,7 @@ impl Apply<'_> {
     #[inline(always)]
     fn block(&self, kernel: &Kernel, next: &mut Next, mouths: usize) -> Block {
         let mut block = Block { count: ROWS, from: [0; ROWS], to: [0; ROWS], mouth: [0; ROWS] };
-        let (input, output) = (self.layer.input.len(), self.layer.output.len());
+        let (input, output) = (self.layer.input.pixels(), self.layer.output.pixels());
         let left = &kernel.places[next.place..];
         if let Some(places) = left.first_chunk::<ROWS>() {
             for (row, &[from, to]) in places.iter().enumerate() {
@@ -131,9 +137,12 @@ impl Apply<'_> {
     #[inline(always)]
     fn columns<S: Simd>(&mut self, simd: S, kernel: &Kernel, block: &Block, vector: usize) {
         match together::<S>(kernel.weights.vectors::<S>() - vector) {
+            1 if S::F32_LANES == 16 => self.rows::<S, 8, 1>(simd, kernel, block, vector),
             1 => self.rows::<S, 12, 1>(simd, kernel, block, vector),
+            3 if S::F32_LANES == 16 => self.rows::<S, 8, 3>(simd, kernel, block, vector),
             3 => self.rows::<S, 3, 3>(simd, kernel, block, vector),
-            _ if S::F32_LANES == 16 => self.rows::<S, 12, 2>(simd, kernel, block, vector),
+            4 => self.rows::<S, 6, 4>(simd, kernel, block, vector),
+            _ if S::F32_LANES == 16 => self.rows::<S, 8, 2>(simd, kernel, block, vector),
             _ => self.rows::<S, 6, 2>(simd, kernel, block, vector),
         }
     }
@@ -149,19 +158,27 @@ impl Apply<'_> {
     ) where
         Sums: InnerLoop<S, R, V>,
     {
-        let run = kernel.weights.depth / kernel.lines.len();
-        let inputs = Inputs { values: self.input, lines: &kernel.lines, run };
-        let columns = kernel.weights.columns::<S, V>(vector);
-        let end = self.end.in_vectors::<S>();
-        let output = S::as_mut_simd_f32s(self.output).0;
+        let Kernel { runs, weights, .. } = kernel;
+        let columns = weights.columns::<S, V>(vector);
+        let pixels = self.input;
+        let plane = self.layer.output.plane();
         for (part, from) in block.from.as_chunks::<R>().0.iter().enumerate() {
-            let sums = Sums::sums(simd, inputs, from, &columns);
-            for row in 0..R.min(block.count.saturating_sub(part * R)) {
-                let mouth = block.mouth[part * R + row] / S::F32_LANES;
-                let place = block.to[part * R + row] / S::F32_LANES;
+            if part * R >= block.count {
+                break;
+            }
+            // They rise, so they are one after the other if the last is as far from the first.
+            let sums = if from[R - 1] == from[0] + R - 1 {
+                Sums::sums(simd, &Consecutive { pixels, from: from[0] }, runs, &columns)
+            } else {
+                Sums::sums(simd, &Scattered { pixels, from: *from }, runs, &columns)
+            };
+            for row in 0..R.min(block.count - part * R) {
+                let (mouth, place) = (block.mouth[part * R + row], block.to[part * R + row]);
                 for at in 0..V {
                     let vector = vector + at;
-                    output[mouth + place + vector] = end.of(simd, sums[row][at], vector, place);
+                    let (panel, part) = (vector / vectors::<S>(), vector % vectors::<S>());
+                    let value = self.end.of(simd, sums[row][at], panel, place, part);
+                    save::<S>(&mut self.output[mouth + panel * plane + place], part, value);
                 }
             }
         }

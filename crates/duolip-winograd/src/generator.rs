@@ -8,7 +8,8 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::crew::Crew;
-use crate::layer::{Kind, Layer, Plus, Ready};
+use crate::lanes::{PANEL, Pixel};
+use crate::layer::{Ending, Kind, Layer, Ready};
 use crate::map::{self, Shape};
 use crate::memory::Aligned;
 use crate::store::End;
@@ -36,8 +37,8 @@ struct Stage {
 /// What one thread works in.
 #[derive(Debug, Default)]
 struct Memory {
-    /// What a stage begins with and what it gives, for all mouths; of the last one for those that go
-    /// through it together.
+    /// What a stage begins with and what it gives, for all mouths; of the first what it begins with, and
+    /// of the last what it gives, for those that go through it together.
     whole: [Aligned; 2],
     /// What passes between layers within a stage.
     between: [Aligned; 2],
@@ -46,7 +47,7 @@ struct Memory {
 
 /// The features of one face, laid out as the layers that add them want them.
 #[derive(Debug, Clone)]
-pub struct Features(Vec<Vec<f32>>);
+pub struct Features(Vec<Vec<Pixel>>);
 
 /// There was no memory for as many mouths at once.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -76,7 +77,7 @@ impl MouthGenerator {
         crew: Arc<Crew>,
     ) -> Self {
         let [channels, height, width] = window;
-        let mut shape = Shape { height, width, channels, used: channels };
+        let mut shape = Shape { height, width, channels };
         let mut ready = Vec::new();
         for layer in layers {
             let layer = Ready::new(layer, shape);
@@ -95,9 +96,9 @@ impl MouthGenerator {
     pub fn features(&self, planes: &[&[f32]]) -> Features {
         let mut features = vec![Vec::new(); planes.len()];
         for layer in &self.layers {
-            if let Plus::Feature(at) = layer.plus {
-                let mut map = vec![0.0; layer.output.len()];
-                interleave(layer.output, planes[at], &mut map);
+            if let Ending::Feature(at) = layer.plus {
+                let mut map = vec![Pixel::default(); layer.output.pixels()];
+                lay_out(layer.output, planes[at], &mut map);
                 features[at] = map;
             }
         }
@@ -190,7 +191,8 @@ impl Memory {
             }
             if let (Some(first), Some(last)) = (layers.first(), layers.last()) {
                 // They change places from stage to stage.
-                self.whole[at % 2].reserve(count * first.input.len())?;
+                let taken = if at == 0 { mouths } else { count };
+                self.whole[at % 2].reserve(taken * first.input.len())?;
                 let given = if at + 1 == stages.len() { mouths } else { count };
                 self.whole[1 - at % 2].reserve(given * last.output.len())?;
             }
@@ -210,36 +212,39 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn run(self, memory: &mut Memory, windows: &[f32], mouths: &mut [f32]) {
-        let (input, output) = (self.layers[0].input, self.layers[self.layers.len() - 1].output);
-        let count = windows.len() / input.values();
+        let count = windows.len() / self.layers[0].input.values();
         let Memory { whole: [from, to], between, scratch } = memory;
-        let maps = from.get_mut(count * input.len()).chunks_exact_mut(input.len());
-        for (window, map) in windows.chunks_exact(input.values()).zip(maps) {
-            interleave(input, window, map);
-        }
         let (mut from, mut to) = (from, to);
-        let Some((end, stages)) = self.stages.split_last() else { return };
-        for stage in stages {
+        for (at, stage) in self.stages.iter().enumerate() {
+            let (is_first, is_last) = (at == 0, at + 1 == self.stages.len());
             let layers = &self.layers[stage.layers.clone()];
-            let (first, last) = (layers[0].input.len(), layers[layers.len() - 1].output.len());
-            let parts = from.get(count * first).chunks(stage.mouths * first);
-            let results = to.get_mut(count * last).chunks_mut(stage.mouths * last);
-            for (part, result) in parts.zip(results) {
-                self.through(layers, part, result, between, scratch);
+            let (input, output) = (layers[0].input, layers[layers.len() - 1].output);
+            for first in (0..count).step_by(stage.mouths) {
+                let end = (first + stage.mouths).min(count);
+                // Maps of windows and of mouths are large: none waits for the others.
+                let read = if is_first { 0..end - first } else { first..end };
+                let write = if is_last { 0..end - first } else { first..end };
+                if is_first {
+                    let windows = windows[first * input.values()..].chunks_exact(input.values());
+                    let maps = from.get_mut(read.end * input.len()).chunks_exact_mut(input.len());
+                    for (window, map) in windows.zip(maps) {
+                        input.clear_border(map);
+                        lay_out(input, window, map.as_chunks_mut().0);
+                    }
+                }
+                let part = &from.get(read.end * input.len())[read.start * input.len()..];
+                let maps = &mut to.get_mut(write.end * output.len())[write.start * output.len()..];
+                self.through(layers, part, maps, between, scratch);
+                if is_last {
+                    let mouths =
+                        mouths[first * output.values()..].chunks_exact_mut(output.values());
+                    for (map, planes) in maps.chunks_exact(output.len()).zip(mouths) {
+                        let map = map.as_chunks().0;
+                        self.arch.dispatch(sigmoid::Apply { shape: output, map, planes });
+                    }
+                }
             }
             std::mem::swap(&mut from, &mut to);
-        }
-        // The largest maps of all: none waits for the other mouths.
-        let layers = &self.layers[end.layers.clone()];
-        let parts = from.get(count * layers[0].input.len());
-        let parts = parts.chunks(end.mouths * layers[0].input.len());
-        for (part, mouths) in parts.zip(mouths.chunks_mut(end.mouths * output.values())) {
-            let maps = to.get_mut(mouths.len() / output.values() * output.len());
-            self.through(layers, part, maps, between, scratch);
-            let maps = maps.chunks_exact(output.len());
-            for (map, mouth) in maps.zip(mouths.chunks_exact_mut(output.values())) {
-                self.arch.dispatch(sigmoid::Apply { shape: output, map, planes: mouth });
-            }
         }
     }
 
@@ -272,10 +277,11 @@ impl Work<'_> {
             layer.output.clear_border(map);
         }
         let plus = match &layer.plus {
-            Plus::Bias(bias) => map::Plus::Bias(bias),
-            Plus::Feature(at) => map::Plus::Feature(&self.features.0[*at]),
+            Ending::Bias(bias) => map::Plus::Bias(bias),
+            Ending::Feature(at) => map::Plus::Feature(&self.features.0[*at]),
         };
-        let end = End { plus, relu: layer.relu };
+        let end = End::new(plus, layer.output.plane(), layer.relu);
+        let (input, output) = (input.as_chunks().0, output.as_chunks_mut().0);
         match &layer.kind {
             Kind::Direct(layer) => {
                 self.arch.dispatch(direct::Apply { layer, end, input, output });
@@ -287,14 +293,15 @@ impl Work<'_> {
     }
 }
 
-/// Fills `map` with `planes`, `[channels, rows, columns]`.
-fn interleave(shape: Shape, planes: &[f32], map: &mut [f32]) {
-    map.fill(0.0);
+/// Writes `planes`, `[channels, rows, columns]`, to `map`; what is no channel is left as it was.
+fn lay_out(shape: Shape, planes: &[f32], map: &mut [Pixel]) {
     let size = shape.height * shape.width;
     for (channel, plane) in planes.chunks_exact(size).enumerate() {
+        let (panel, channel) = (channel / PANEL, channel % PANEL);
         for (y, line) in plane.chunks_exact(shape.width).enumerate() {
-            for (x, &value) in line.iter().enumerate() {
-                map[shape.at(y + 1, x + 1) + channel] = value;
+            let first = panel * shape.plane() + shape.at(y + 1, 1);
+            for (pixel, &value) in map[first..].iter_mut().zip(line) {
+                pixel[channel] = value;
             }
         }
     }

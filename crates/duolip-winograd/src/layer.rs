@@ -1,7 +1,7 @@
 //! Layers as a caller describes them, and as they are run.
 
 use crate::direct::{Direct, Kernel};
-use crate::lanes::{PANEL, Panels};
+use crate::lanes::{Panels, Pixel, Run};
 use crate::map::Shape;
 use crate::winograd::Winograd;
 
@@ -63,9 +63,17 @@ pub(crate) struct Ready {
     pub(crate) kind: Kind,
     pub(crate) input: Shape,
     pub(crate) output: Shape,
-    /// A bias is filled up to whole panels.
-    pub(crate) plus: Plus,
+    pub(crate) plus: Ending,
     pub(crate) relu: bool,
+}
+
+/// What is added to a layer's sums, laid out.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// For each plane a pixel.
+    Bias(Vec<Pixel>),
+    /// The feature of this number.
+    Feature(usize),
 }
 
 #[derive(Debug)]
@@ -78,9 +86,12 @@ pub(crate) enum Kind {
 /// has: beyond, memory is worth more than the products that they save.
 const MOST_TRANSFORMED_BYTES: usize = 24 << 20;
 
+/// The fewest channels whose transforms the spared products repay.
+const FEWEST: usize = 8;
+
 impl Ready {
     pub(crate) fn new(layer: Layer, input: Shape) -> Self {
-        let Layer { sums, mut plus, relu } = layer;
+        let Layer { sums, plus, relu } = layer;
         let (kind, output) = match &sums {
             Sums::Convolution { weight, kernel, stride, pads } => {
                 convolution(weight, *kernel, *stride, *pads, input)
@@ -88,9 +99,14 @@ impl Ready {
             Sums::Doubling { weights, kept } => doubling(weights, *kept, input),
             Sums::Product { weight, size } => product(weight, *size, input),
         };
-        if let Plus::Bias(bias) = &mut plus {
-            bias.resize(output.channels, 0.0);
-        }
+        let plus = match plus {
+            Plus::Feature(at) => Ending::Feature(at),
+            Plus::Bias(bias) => {
+                let mut pixels = vec![Pixel::default(); output.panels()];
+                pixels.as_flattened_mut()[..bias.len()].copy_from_slice(&bias);
+                Ending::Bias(pixels)
+            }
+        };
         Self { kind, input, output, plus, relu }
     }
 
@@ -113,12 +129,13 @@ fn convolution(
         (size + pads[axis][0] + pads[axis][1] - kernel[axis]) / stride[axis] + 1
     };
     let [rows, columns] = kernel;
-    let outputs = weight.len() / (input.used * rows * columns);
-    let output = Shape::of_layer(size(0, input.height), size(1, input.width), outputs);
+    let outputs = weight.len() / (input.channels * rows * columns);
+    let output =
+        Shape { height: size(0, input.height), width: size(1, input.width), channels: outputs };
     let starts = pads.map(|[before, _]| before);
     if kernel == [3, 3]
         && stride == [1, 1]
-        && input.channels >= PANEL
+        && input.channels >= FEWEST
         && Winograd::bytes_for(input, output) <= MOST_TRANSFORMED_BYTES
     {
         return (Kind::Winograd(Box::new(Winograd::new(input, output, starts, weight))), output);
@@ -142,26 +159,27 @@ fn dense(
     places: Vec<[usize; 2]>,
 ) -> Kernel {
     let taps = rows * columns;
-    let weights = Panels::new(taps * input.used, output.used, |k, o| {
-        weight[(o * input.used + k % input.used) * taps + k / input.used]
+    let weights = Panels::new(taps * input.channels, output.channels, |k, o| {
+        weight[(o * input.channels + k % input.channels) * taps + k / input.channels]
     });
-    Kernel { lines: lines(rows, columns, input), weights, places }
+    Kernel { runs: runs(rows, columns, input), weights, places }
 }
 
-/// Where what a kernel covers lies one after the other, from its first value on.
-fn lines(rows: usize, columns: usize, input: Shape) -> Vec<usize> {
-    let together = input.channels == input.used;
-    (0..rows)
-        .flat_map(|row| {
-            let columns = if together { 1 } else { columns };
-            (0..columns).map(move |column| row * input.row() + column * input.channels)
+/// What a kernel covers, from its first pixel on.
+fn runs(rows: usize, columns: usize, input: Shape) -> Vec<Run> {
+    let taps = (0..rows).flat_map(|y| (0..columns).map(move |x| input.at(y, x)));
+    taps.flat_map(|tap| {
+        (0..input.panels()).map(move |panel| Run {
+            place: panel * input.plane() + tap,
+            length: input.channels_of(panel),
         })
-        .collect()
+    })
+    .collect()
 }
 
 fn doubling(weights: &[Vec<f32>; 4], kept: [[usize; 2]; 2], input: Shape) -> (Kind, Shape) {
     let [[top, height], [left, width]] = kept;
-    let output = Shape::of_layer(height, width, weights[0].len() / input.used);
+    let output = Shape { height, width, channels: weights[0].len() / input.channels };
     let kernels = weights.iter().enumerate().map(|(phase, weight)| {
         let odd = [phase / 2, phase % 2];
         let mut places = Vec::new();
@@ -179,16 +197,16 @@ fn doubling(weights: &[Vec<f32>; 4], kept: [[usize; 2]; 2], input: Shape) -> (Ki
 fn product(weight: &[f32], size: [usize; 2], input: Shape) -> (Kind, Shape) {
     let [height, width] = size;
     let taps = input.height * input.width;
-    let columns = weight.len() / (input.used * taps);
-    let output = Shape::of_layer(height, width, columns / (height * width));
+    let columns = weight.len() / (input.channels * taps);
+    let output = Shape { height, width, channels: columns / (height * width) };
     let kernels = (0..height * width).map(|place| {
-        let weights = Panels::new(taps * input.used, output.used, |k, o| {
-            let row = k % input.used * taps + k / input.used;
+        let weights = Panels::new(taps * input.channels, output.channels, |k, o| {
+            let row = k % input.channels * taps + k / input.channels;
             weight[row * columns + o * height * width + place]
         });
         let to = output.at(place / width + 1, place % width + 1);
         let places = vec![[input.at(1, 1), to]];
-        Kernel { lines: lines(input.height, input.width, input), weights, places }
+        Kernel { runs: runs(input.height, input.width, input), weights, places }
     });
     (Kind::Direct(Direct { input, output, kernels: kernels.collect() }), output)
 }

@@ -1,55 +1,73 @@
-//! Feature maps in memory: channels last, one zero around each map.
+//! Feature maps in memory: 16 channels of a pixel one after the other, a plane for every 16 of them,
+//! one zero around each plane.
 //!
-//! The border is what convolutions read beyond the edge; it is cleared whenever a map of another
-//! shape lay there before.
+//! So pixels beside each other are always as far apart, however many channels there are. The border is
+//! what convolutions read beyond the edge; it is cleared whenever a map of another shape lay there
+//! before. Places are counted in pixels from a map's first.
 
-use crate::lanes::PANEL;
+use crate::lanes::{PANEL, Pixel};
 
 /// The shape of the map of one mouth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) height: usize,
     pub(crate) width: usize,
-    /// Channels in memory.
+    /// Channels that there are; a plane has room for more.
     pub(crate) channels: usize,
-    /// Channels that there are; the others are zeros.
-    pub(crate) used: usize,
 }
 
 impl Shape {
-    /// The map of a layer: its channels are whole panels, so that each pixel is whole vectors.
-    pub(crate) fn of_layer(height: usize, width: usize, used: usize) -> Self {
-        Self { height, width, channels: used.next_multiple_of(PANEL), used }
+    pub(crate) const fn panels(self) -> usize {
+        self.channels.div_ceil(PANEL)
+    }
+
+    /// Channels of plane `panel`.
+    #[inline(always)]
+    pub(crate) fn channels_of(self, panel: usize) -> usize {
+        (self.channels - panel * PANEL).min(PANEL)
     }
 
     /// Values that there are.
     pub(crate) const fn values(self) -> usize {
-        self.height * self.width * self.used
+        self.height * self.width * self.channels
     }
 
-    /// Values of a row, border and all.
+    /// Pixels of a row, border and all.
     pub(crate) const fn row(self) -> usize {
-        (self.width + 2) * self.channels
+        self.width + 2
     }
 
-    /// Values of a map, border and all.
-    pub(crate) const fn len(self) -> usize {
+    /// Pixels of a plane, border and all.
+    pub(crate) const fn plane(self) -> usize {
         (self.height + 2) * self.row()
     }
 
-    /// Where row `y - 1`, column `x - 1` begins: the border is row 0 and column 0.
+    /// Pixels of all planes.
+    pub(crate) const fn pixels(self) -> usize {
+        self.panels() * self.plane()
+    }
+
+    /// Values of all planes.
+    pub(crate) const fn len(self) -> usize {
+        self.pixels() * PANEL
+    }
+
+    /// Where row `y - 1`, column `x - 1` is in a plane: the border is row 0 and column 0.
     pub(crate) const fn at(self, y: usize, x: usize) -> usize {
-        y * self.row() + x * self.channels
+        y * self.row() + x
     }
 
     /// Zeros around `map`.
     pub(crate) fn clear_border(self, map: &mut [f32]) {
-        let (row, pixel) = (self.row(), self.channels);
-        map[..row].fill(0.0);
-        map[self.len() - row..self.len()].fill(0.0);
-        for line in map[..self.len()].chunks_exact_mut(row) {
-            line[..pixel].fill(0.0);
-            line[row - pixel..].fill(0.0);
+        let row = self.row();
+        for plane in map.as_chunks_mut::<PANEL>().0.chunks_exact_mut(self.plane()) {
+            plane[..row].fill([0.0; PANEL]);
+            // The right edge of one row is beside the left edge of the next.
+            for line in plane[row - 1..].chunks_exact_mut(row) {
+                line[0] = [0.0; PANEL];
+                line[1] = [0.0; PANEL];
+            }
+            plane[self.at(self.height + 1, 0)..].fill([0.0; PANEL]);
         }
     }
 }
@@ -57,8 +75,8 @@ impl Shape {
 /// What is added to every sum of a layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Plus<'a> {
-    /// A number per channel in memory.
-    Bias(&'a [f32]),
+    /// For each plane a pixel.
+    Bias(&'a [Pixel]),
     /// A map of the result's shape, the same for every mouth.
-    Feature(&'a [f32]),
+    Feature(&'a [Pixel]),
 }

@@ -2,12 +2,13 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::lanes::{PANEL, Pixel};
 use crate::map::Shape;
 
 /// The sigmoid of each value of a map, as planes.
 pub(crate) struct Apply<'a> {
     pub(crate) shape: Shape,
-    pub(crate) map: &'a [f32],
+    pub(crate) map: &'a [Pixel],
     /// `[channels, rows, columns]`.
     pub(crate) planes: &'a mut [f32],
 }
@@ -19,12 +20,13 @@ impl WithSimd for Apply<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let Self { shape, map, planes } = self;
         let mut lines = planes.chunks_exact_mut(shape.width);
-        for channel in 0..shape.used {
+        for channel in 0..shape.channels {
+            let (panel, channel) = (channel / PANEL, channel % PANEL);
             for y in 0..shape.height {
                 let Some(line) = lines.next() else { return };
-                let start = shape.at(y + 1, 1) + channel;
-                for (to, from) in line.iter_mut().zip(map[start..].iter().step_by(shape.channels)) {
-                    *to = *from;
+                let pixels = &map[panel * shape.plane() + shape.at(y + 1, 1)..];
+                for (to, from) in line.iter_mut().zip(pixels) {
+                    *to = from[channel];
                 }
                 // By itself, so that the compiler makes vectors of it.
                 for value in line {

@@ -15,15 +15,26 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use crate::lanes::{InnerLoop, Inputs, PANEL, Panels, ROWS, Sums, together};
+use crate::lanes::{
+    Consecutive, InnerLoop, PANEL, Panels, Pixel, Run, Sums, references, together, vectors,
+};
 use crate::layer::{Kind, Ready};
 use crate::map::Shape;
 use crate::memory::Aligned;
-use crate::store::{End, save};
+use crate::store::{End, load, save};
 use tile::{Four, Line, MOST_INPUTS, Three, Tile, lines};
 
-/// How many bytes of transformed tiles are worked on at a time: what a core's own cache holds.
-const BLOCK_BYTES: usize = 768 << 10;
+/// Tiles whose places lie one after the other: a whole number of rows for each inner loop that is used
+/// here.
+const GROUP: usize = 12;
+
+/// A transformed tile of a group and a plane: at each place the pixels of all tiles.
+type Group<const PLACES: usize> = [[Pixel; GROUP]; PLACES];
+
+/// The most bytes of transformed tiles that are worked on at a time. As many as a layer's weights have
+/// are enough, for then neither are read more often than the others; and where those are few, tiles stay
+/// in the core's own cache from one step to the next.
+const BLOCK_BYTES: usize = 3 << 20;
 
 /// The most bytes that transformed weights of a layer may take in tiles of 4 x 4 results: beyond, a
 /// third less memory is worth more than the products that they save.
@@ -40,32 +51,35 @@ pub(crate) struct Winograd {
     results: usize,
     /// For each place of a transformed tile, `[channels, outputs]`.
     weights: Vec<Panels>,
+    /// Where the inputs of a place are, from its first plane's on.
+    runs: Vec<Run>,
 }
 
 /// Memory that layers share.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    /// Transformed inputs: `[places, tiles, channels]`.
+    /// Transformed inputs: `[groups, planes, places, tiles, channels]`.
     inputs: Aligned,
-    /// Products: `[places, tiles, outputs]`.
+    /// Products: `[groups, planes, places, tiles, outputs]`.
     products: Aligned,
-    /// A tile that reaches beyond its map.
-    tile: Aligned,
 }
 
 impl Winograd {
     /// The convolution with `weight`, `[outputs, channels, 3, 3]`.
     pub(crate) fn new(input: Shape, output: Shape, pads: [usize; 2], weight: &[f32]) -> Self {
         let kernels = weight.as_chunks::<9>().0;
-        let of = |channel: usize, output: usize| &kernels[output * input.used + channel];
+        let of = |channel: usize, output: usize| &kernels[output * input.channels + channel];
         let results = results(input, output);
-        let (depth, outputs) = (input.used, output.used);
-        let weights = if results == Four::RESULTS {
+        let (depth, outputs) = (input.channels, output.channels);
+        let weights: Vec<_> = if results == Four::RESULTS {
             Panels::several::<36>(depth, outputs, |k, o| kernel(Four::KERNEL, of(k, o))).into()
         } else {
             Panels::several::<25>(depth, outputs, |k, o| kernel(Three::KERNEL, of(k, o))).into()
         };
-        Self { input, output, pads, results, weights }
+        let places = weights.len() * GROUP;
+        let runs = (0..input.panels())
+            .map(|panel| Run { place: panel * places, length: input.channels_of(panel) });
+        Self { input, output, pads, results, weights, runs: runs.collect() }
     }
 
     /// Bytes of the transformed weights for maps of these shapes.
@@ -77,16 +91,17 @@ impl Winograd {
         self.weights.iter().map(Panels::bytes).sum()
     }
 
-    /// How many tiles of `mouths` are worked on at a time, and how many values there are from one
-    /// place's inputs to the next then, and from its products.
-    fn block(&self, mouths: usize) -> (usize, [usize; 2]) {
+    /// How many groups of the tiles of `mouths` are worked on at a time.
+    fn block(&self, mouths: usize) -> usize {
         let [down, right] = tiles(self.output, self.results);
-        let values = [self.input.channels, self.output.channels];
-        let tile_bytes = self.weights.len() * (values[0] + values[1]) * size_of::<f32>();
-        let block = (BLOCK_BYTES / tile_bytes / ROWS).max(1) * ROWS;
-        let block = block.min((mouths * down * right).next_multiple_of(ROWS));
-        // A line of the cache more: else all places of a tile would want the same one.
-        (block, values.map(|values| block * values + PANEL))
+        let bytes = self.group_values().iter().sum::<usize>() * size_of::<f32>();
+        let block = self.weight_bytes().min(BLOCK_BYTES) / bytes;
+        block.clamp(1, (mouths * down * right).div_ceil(GROUP))
+    }
+
+    /// Values of a group's inputs, and of its products.
+    fn group_values(&self) -> [usize; 2] {
+        [self.input, self.output].map(|map| map.panels() * self.weights.len() * GROUP * PANEL)
     }
 }
 
@@ -105,7 +120,7 @@ fn results(input: Shape, output: Shape) -> usize {
 }
 
 fn bytes_in_tiles(results: usize, input: Shape, output: Shape) -> usize {
-    places(results) * input.channels * output.channels * size_of::<f32>()
+    places(results) * input.channels * output.panels() * PANEL * size_of::<f32>()
 }
 
 /// Rows and columns of tiles with so many rows and columns of `results`.
@@ -122,11 +137,10 @@ impl Scratch {
     /// Makes room for what `layer` needs for `mouths` at a time.
     pub(crate) fn reserve(&mut self, layer: &Ready, mouths: usize) -> Result<(), TryReserveError> {
         if let Kind::Winograd(layer) = &layer.kind {
-            let (_, steps) = layer.block(mouths);
-            let places = layer.weights.len();
-            self.inputs.reserve(places * steps[0])?;
-            self.products.reserve(places * steps[1])?;
-            self.tile.reserve(places * layer.input.channels)?;
+            let groups = layer.block(mouths);
+            let [inputs, products] = layer.group_values();
+            self.inputs.reserve(groups * inputs)?;
+            self.products.reserve(groups * products)?;
         }
         Ok(())
     }
@@ -148,8 +162,8 @@ fn kernel<const PLACES: usize>(table: &[[f64; 3]], taps: &[f32; 9]) -> [f32; PLA
 pub(crate) struct Apply<'a> {
     pub(crate) layer: &'a Winograd,
     pub(crate) end: End<'a>,
-    pub(crate) input: &'a [f32],
-    pub(crate) output: &'a mut [f32],
+    pub(crate) input: &'a [Pixel],
+    pub(crate) output: &'a mut [Pixel],
     pub(crate) scratch: &'a mut Scratch,
 }
 
@@ -159,33 +173,37 @@ impl WithSimd for Apply<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         if self.layer.results == Four::RESULTS {
-            self.by::<S, Four>(simd);
+            self.by::<S, Four, { Four::INPUTS }, { Four::INPUTS * Four::INPUTS }>(simd);
         } else {
-            self.by::<S, Three>(simd);
+            self.by::<S, Three, { Three::INPUTS }, { Three::INPUTS * Three::INPUTS }>(simd);
         }
     }
 }
 
 impl Apply<'_> {
     #[inline(always)]
-    fn by<S: Simd, T: Tile>(self, simd: S) {
+    fn by<S: Simd, T: Tile, const INPUTS: usize, const PLACES: usize>(self, simd: S) {
         let Self { layer, end, input, output, scratch } = self;
         let [down, right] = tiles(layer.output, T::RESULTS);
-        let mouths = output.len() / layer.output.len();
+        let mouths = output.len() / layer.output.pixels();
         let total = mouths * down * right;
-        let (block, steps) = layer.block(mouths);
-        let places = layer.weights.len();
-        let inputs = scratch.inputs.get_mut(places * steps[0]);
-        let products = scratch.products.get_mut(places * steps[1]);
-        let tile = scratch.tile.get_mut(places * layer.input.channels);
-        for first in (0..total).step_by(block) {
-            let count = block.min(total - first);
-            let tiles = Tiles { layer, down, right, first, count, block, steps };
-            simd.vectorize(Forward::<T> { tiles, input, tile, to: inputs, size: PhantomData });
+        let block = layer.block(mouths);
+        let [inputs, products] = layer.group_values().map(|values| block * values);
+        let inputs = groups_mut::<PLACES>(scratch.inputs.get_mut(inputs));
+        let products = groups_mut::<PLACES>(scratch.products.get_mut(products));
+        for first in (0..total).step_by(block * GROUP) {
+            let count = (block * GROUP).min(total - first);
+            let tiles = Tiles { layer, down, right, first, count };
+            let size = PhantomData::<T>;
+            simd.vectorize(Forward::<T, INPUTS, PLACES> { tiles, input, to: inputs, size });
             simd.vectorize(Multiply { tiles, from: inputs, to: products });
-            simd.vectorize(Back::<T> { tiles, end, from: products, output, size: PhantomData });
+            simd.vectorize(Back::<T, PLACES> { tiles, end, from: products, output, size });
         }
     }
+}
+
+fn groups_mut<const PLACES: usize>(values: &mut [f32]) -> &mut [Group<PLACES>] {
+    values.as_chunks_mut().0.as_chunks_mut().0.as_chunks_mut().0
 }
 
 /// Tiles that are worked on together, of all mouths one after the other.
@@ -198,10 +216,6 @@ struct Tiles<'a> {
     right: usize,
     first: usize,
     count: usize,
-    /// Tiles for which there is room.
-    block: usize,
-    /// Values from one place's inputs to the next, and from its products.
-    steps: [usize; 2],
 }
 
 impl Tiles<'_> {
@@ -237,49 +251,52 @@ impl Place {
 }
 
 /// `B^T d B` of each tile.
-struct Forward<'a, T> {
+struct Forward<'a, T, const INPUTS: usize, const PLACES: usize> {
     tiles: Tiles<'a>,
-    input: &'a [f32],
-    tile: &'a mut [f32],
-    to: &'a mut [f32],
+    input: &'a [Pixel],
+    to: &'a mut [Group<PLACES>],
     size: PhantomData<T>,
 }
 
-impl<T: Tile> WithSimd for Forward<'_, T> {
+impl<T: Tile, const INPUTS: usize, const PLACES: usize> WithSimd
+    for Forward<'_, T, INPUTS, PLACES>
+{
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Winograd { input, pads, .. } = *self.tiles.layer;
-        // From here on in vectors.
-        let pixel = input.channels / S::F32_LANES;
-        let step = self.tiles.steps[0] / S::F32_LANES;
-        let to = S::as_mut_simd_f32s(self.to).0;
+        let (panels, plane) = (input.panels(), input.plane());
+        let mut cut = [[[0.0; PANEL]; INPUTS]; INPUTS];
         let mut place = self.tiles.place();
         for at in 0..self.tiles.count {
             // With the border counted, and never negative since padding is at most 1.
             let top = place.down * T::RESULTS + 1 - pads[0];
             let left = place.right * T::RESULTS + 1 - pads[1];
-            let map = &self.input[place.mouth * input.len()..(place.mouth + 1) * input.len()];
+            let map = &self.input[place.mouth * input.pixels()..][..input.pixels()];
             place = place.next(self.tiles);
-            let inside = top + T::INPUTS <= input.height + 2 && left + T::INPUTS <= input.width + 2;
-            let (from, row) = if inside {
-                (&map[input.at(top, left)..], input.row() / S::F32_LANES)
-            } else {
-                cut_out(input, map, [top, left], T::INPUTS, self.tile);
-                (&self.tile[..], T::INPUTS * pixel)
-            };
-            let from = S::as_simd_f32s(from).0;
-            for vector in 0..input.used.div_ceil(S::F32_LANES) {
-                let columns = lines!(x, T::INPUTS, {
-                    let first = x * pixel + vector;
-                    T::forward(simd, lines!(y, T::INPUTS, from[first + y * row]))
-                });
-                let first = at * pixel + vector;
-                for y in 0..T::INPUTS {
-                    let line = T::forward(simd, across::<S>(&columns, y));
-                    for x in 0..T::INPUTS {
-                        to[first + (y * T::INPUTS + x) * step] = line[x];
+            let inside = top + INPUTS <= input.height + 2 && left + INPUTS <= input.width + 2;
+            for panel in 0..panels {
+                let map = &map[panel * plane..][..plane];
+                let mut rows = references(&cut);
+                if inside {
+                    for y in 0..INPUTS {
+                        rows[y] = &map[input.at(top + y, left)..].as_chunks().0[0];
+                    }
+                } else {
+                    cut_out(input, map, [top, left], &mut cut);
+                    rows = references(&cut);
+                }
+                let to = &mut self.to[at / GROUP * panels + panel];
+                for vector in 0..input.channels_of(panel).div_ceil(S::F32_LANES) {
+                    let columns = lines!(x, INPUTS, {
+                        T::forward(simd, lines!(y, INPUTS, load::<S>(&rows[y][x], vector)))
+                    });
+                    for y in 0..INPUTS {
+                        let line = T::forward(simd, across::<S>(&columns, y));
+                        for x in 0..INPUTS {
+                            save::<S>(&mut to[y * INPUTS + x][at % GROUP], vector, line[x]);
+                        }
                     }
                 }
             }
@@ -287,17 +304,19 @@ impl<T: Tile> WithSimd for Forward<'_, T> {
     }
 }
 
-/// The tile with so many `inputs` at row `top`, column `left` of `map`, border counted, with zeros
-/// beyond the border.
-fn cut_out(shape: Shape, map: &[f32], [top, left]: [usize; 2], inputs: usize, tile: &mut [f32]) {
-    let width = inputs.min(shape.width + 2 - left) * shape.channels;
-    for (y, line) in tile.chunks_exact_mut(inputs * shape.channels).take(inputs).enumerate() {
+/// The tile at row `top`, column `left` of `plane`, border counted, with zeros beyond the border.
+fn cut_out<const INPUTS: usize>(
+    shape: Shape,
+    plane: &[Pixel],
+    [top, left]: [usize; 2],
+    tile: &mut [[Pixel; INPUTS]; INPUTS],
+) {
+    let width = INPUTS.min(shape.row() - left);
+    for (y, line) in tile.iter_mut().enumerate() {
+        line.fill([0.0; PANEL]);
         if top + y < shape.height + 2 {
             let start = shape.at(top + y, left);
-            line[..width].copy_from_slice(&map[start..start + width]);
-            line[width..].fill(0.0);
-        } else {
-            line.fill(0.0);
+            line[..width].copy_from_slice(&plane[start..start + width]);
         }
     }
 }
@@ -310,30 +329,30 @@ fn across<S: Simd>(lines: &[Line<S>; MOST_INPUTS], at: usize) -> Line<S> {
 }
 
 /// A matrix product for each place of the transformed tiles.
-struct Multiply<'a> {
+struct Multiply<'a, const PLACES: usize> {
     tiles: Tiles<'a>,
-    from: &'a [f32],
-    to: &'a mut [f32],
+    from: &'a [Group<PLACES>],
+    to: &'a mut [Group<PLACES>],
 }
 
-impl WithSimd for Multiply<'_> {
+impl<const PLACES: usize> WithSimd for Multiply<'_, PLACES> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Tiles { layer, block, steps, .. } = self.tiles;
-        let (channels, outputs) = (layer.input.channels, layer.output.channels);
+        let Self { tiles: Tiles { layer, count, .. }, from, to } = self;
+        let groups = count.div_ceil(GROUP);
         for (place, weights) in layer.weights.iter().enumerate() {
-            let inputs = &self.from[place * steps[0]..][..block * channels];
-            let products = &mut self.to[place * steps[1]..][..block * outputs];
-            let mut product = Product { tiles: self.tiles, weights, inputs, products };
+            let mut product = Product { layer, weights, place, groups, from, to };
             let vectors = weights.vectors::<S>();
             let mut vector = 0;
             while vector < vectors {
                 let together = together::<S>(vectors - vector);
                 match together {
                     1 => product.columns::<S, 12, 1>(simd, vector),
+                    3 if S::F32_LANES == 16 => product.columns::<S, 6, 3>(simd, vector),
                     3 => product.columns::<S, 3, 3>(simd, vector),
+                    4 => product.columns::<S, 6, 4>(simd, vector),
                     _ if S::F32_LANES == 16 => product.columns::<S, 12, 2>(simd, vector),
                     _ => product.columns::<S, 4, 2>(simd, vector),
                 }
@@ -344,34 +363,38 @@ impl WithSimd for Multiply<'_> {
 }
 
 /// The matrix product for one place.
-struct Product<'a> {
-    tiles: Tiles<'a>,
+struct Product<'a, const PLACES: usize> {
+    layer: &'a Winograd,
     weights: &'a Panels,
-    inputs: &'a [f32],
-    products: &'a mut [f32],
+    place: usize,
+    groups: usize,
+    from: &'a [Group<PLACES>],
+    to: &'a mut [Group<PLACES>],
 }
 
-impl Product<'_> {
+impl<const PLACES: usize> Product<'_, PLACES> {
     /// `V` vectors of outputs from `vector` on, for `R` tiles at a time.
     #[inline(always)]
     fn columns<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, vector: usize)
     where
         Sums: InnerLoop<S, R, V>,
     {
-        let Tiles { layer, count, .. } = self.tiles;
-        let (input, outputs) = (layer.input, layer.output.channels);
+        let [inputs, outputs] = [self.layer.input, self.layer.output].map(Shape::panels);
+        let runs = &self.layer.runs[..];
         let columns = self.weights.columns::<S, V>(vector);
-        let inputs = Inputs { values: self.inputs, lines: &[0], run: input.used };
-        for first in (0..count).step_by(R) {
-            let mut from = [0; R];
-            for row in 0..R {
-                from[row] = (first + row) * input.channels;
-            }
-            let sums = Sums::sums(simd, inputs, &from, &columns);
-            for row in 0..R {
+        for group in 0..self.groups {
+            let pixels = self.from[group * inputs..][..inputs].as_flattened().as_flattened();
+            let to = &mut self.to[group * outputs..][..outputs];
+            for first in (0..GROUP).step_by(R) {
+                let rows = Consecutive { pixels, from: self.place * GROUP + first };
+                let sums = Sums::sums(simd, &rows, runs, &columns);
                 for at in 0..V {
-                    let to = (first + row) * outputs + (vector + at) * S::F32_LANES;
-                    save::<S>(self.products, to, sums[row][at]);
+                    let panel = (vector + at) / vectors::<S>();
+                    let part = (vector + at) % vectors::<S>();
+                    let to = &mut to[panel][self.place];
+                    for row in 0..R {
+                        save::<S>(&mut to[first + row], part, sums[row][at]);
+                    }
                 }
             }
         }
@@ -379,26 +402,22 @@ impl Product<'_> {
 }
 
 /// `A^T m A` of each tile, and the layer's end.
-struct Back<'a, T> {
+struct Back<'a, T, const PLACES: usize> {
     tiles: Tiles<'a>,
     end: End<'a>,
-    from: &'a [f32],
-    output: &'a mut [f32],
+    from: &'a [Group<PLACES>],
+    output: &'a mut [Pixel],
     size: PhantomData<T>,
 }
 
-impl<T: Tile> WithSimd for Back<'_, T> {
+impl<T: Tile, const PLACES: usize> WithSimd for Back<'_, T, PLACES> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Tiles { layer, count, .. } = self.tiles;
         let output = layer.output;
-        // From here on in vectors.
-        let pixel = output.channels / S::F32_LANES;
-        let step = self.tiles.steps[1] / S::F32_LANES;
-        let from = S::as_simd_f32s(self.from).0;
-        let end = self.end.in_vectors::<S>();
+        let (panels, plane) = (output.panels(), output.plane());
         let mut place = self.tiles.place();
         for at in 0..count {
             let Place { mouth, down, right } = place;
@@ -406,20 +425,32 @@ impl<T: Tile> WithSimd for Back<'_, T> {
             place = place.next(self.tiles);
             let height = T::RESULTS.min(output.height - top);
             let width = T::RESULTS.min(output.width - left);
-            let map = &mut self.output[mouth * output.len()..(mouth + 1) * output.len()];
-            let map = S::as_mut_simd_f32s(map).0;
-            for vector in 0..output.used.div_ceil(S::F32_LANES) {
-                let first = at * pixel + vector;
-                let columns = lines!(x, T::INPUTS, {
-                    let column = lines!(y, T::INPUTS, from[first + (y * T::INPUTS + x) * step]);
-                    T::back(simd, column)
-                });
-                for y in 0..height {
-                    let line = T::back(simd, across::<S>(&columns, y));
-                    let first = output.at(top + y + 1, left + 1) / S::F32_LANES;
-                    for x in 0..width {
-                        let place = first + x * pixel;
-                        map[place + vector] = end.of(simd, line[x], vector, place);
+            let map = &mut self.output[mouth * output.pixels()..][..output.pixels()];
+            for panel in 0..panels {
+                let map = &mut map[panel * plane..][..plane];
+                let from = &self.from[at / GROUP * panels + panel];
+                for vector in 0..output.channels_of(panel).div_ceil(S::F32_LANES) {
+                    let columns = lines!(x, T::INPUTS, {
+                        T::back(
+                            simd,
+                            lines!(y, T::INPUTS, {
+                                load::<S>(&from[y * T::INPUTS + x][at % GROUP], vector)
+                            }),
+                        )
+                    });
+                    for y in 0..T::RESULTS {
+                        if y == height {
+                            break;
+                        }
+                        let line = T::back(simd, across::<S>(&columns, y));
+                        let first = output.at(top + y + 1, left + 1);
+                        let to = &mut map[first..first + width];
+                        for x in 0..T::RESULTS {
+                            if x < width {
+                                let value = self.end.of(simd, line[x], panel, first + x, vector);
+                                save::<S>(&mut to[x], vector, value);
+                            }
+                        }
                     }
                 }
             }
@@ -436,7 +467,7 @@ mod tests {
         for (height, width, wanted) in
             [(3, 3, 3), (6, 6, 3), (9, 6, 3), (9, 12, 3), (4, 4, 4), (8, 12, 4), (27, 16, 4)]
         {
-            let map = Shape::of_layer(height, width, 16);
+            let map = Shape { height, width, channels: 16 };
             assert_eq!(results(map, map), wanted, "{height} x {width}");
         }
     }
@@ -444,7 +475,7 @@ mod tests {
     #[test]
     fn large_weights_get_tiles_for_which_there_are_fewer_of_them() {
         for (channels, wanted) in [(240, 4), (256, 3)] {
-            let map = Shape::of_layer(8, 12, channels);
+            let map = Shape { height: 8, width: 12, channels };
             let bytes = Winograd::bytes_for(map, map);
             assert_eq!(results(map, map), wanted, "{channels} channels, {bytes} bytes");
             assert!(bytes <= MOST_BYTES_OF_FOUR);

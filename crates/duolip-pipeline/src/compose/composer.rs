@@ -2,7 +2,10 @@
 //! rectangle and in memory of its own.
 //!
 //! Pixels lie in rows of one colour each, `[height, 3, width]` with the channels B, G, R: loops over
-//! neighbouring values of one kind are what the compiler turns into vector instructions.
+//! neighbouring values of one kind are what the compiler turns into vector instructions. It does so once
+//! for each kind of processor, in what is inlined into [`Paint`].
+
+use pulp::{Arch, Simd, WithSimd};
 
 use super::detail::{self, Detail};
 use super::enlarge::Enlarger;
@@ -22,6 +25,7 @@ enum Scaler {
 
 impl Scaler {
     /// Fills `target`, `[height, 3, width]`.
+    #[inline(always)]
     fn resize(&mut self, mouth: &[u8], width: usize, target: &mut [u8]) {
         match self {
             Self::Bilinear(resizer, pixels) => {
@@ -39,6 +43,7 @@ impl Scaler {
 /// Pastes mouths into frames of one avatar, with its own scratch memory: one for each chunk.
 #[derive(Debug)]
 pub struct Composer<'a> {
+    arch: Arch,
     patch: &'a MouthPatch,
     scaler: Scaler,
     /// Where the resized mouth lies in the painted rectangle.
@@ -97,6 +102,7 @@ impl<'a> Composer<'a> {
             Detail::new(enlarged(rest), &shown, &enlarged(&apart), within.width())
         });
         Self {
+            arch: Arch::new(),
             patch,
             scaler,
             within,
@@ -133,6 +139,11 @@ impl<'a> Composer<'a> {
     }
 
     fn paint(&mut self, mouth: &[u8]) {
+        self.arch.dispatch(Paint { composer: self, mouth });
+    }
+
+    #[inline(always)]
+    fn paint_here(&mut self, mouth: &[u8]) {
         let within = self.within;
         self.scaler.resize(mouth, within.width(), &mut self.mouth);
         if let Some(detail) = &mut self.detail {
@@ -160,7 +171,23 @@ impl<'a> Composer<'a> {
     }
 }
 
+/// A mouth painted with all instructions that the processor has.
+struct Paint<'a, 'b> {
+    composer: &'a mut Composer<'b>,
+    mouth: &'a [u8],
+}
+
+impl WithSimd for Paint<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.composer.paint_here(self.mouth);
+    }
+}
+
 /// The mouth's share of each value from `mouth`, the rest from `photo`, rounded.
+#[inline(always)]
 fn blend(mouth: &[u8], photo: &[u8], shares: &[u8], target: &mut [u8]) {
     for (((&mouth, &photo), &share), target) in mouth.iter().zip(photo).zip(shares).zip(target) {
         let share = u16::from(share);
@@ -170,6 +197,7 @@ fn blend(mouth: &[u8], photo: &[u8], shares: &[u8], target: &mut [u8]) {
 }
 
 /// `value / 255`, rounded, for values up to 255 · 255: without a division, and in 16 bits.
+#[inline(always)]
 fn rounded_255th(value: u16) -> u8 {
     let raised = value + 127;
     ((raised + 1 + (raised >> 8)) >> 8) as u8

@@ -45,6 +45,7 @@ impl Detail {
     }
 
     /// Adds to `mouth`, `[height, 3, width]`, what it lacks.
+    #[inline(always)]
     pub(super) fn give_back(&mut self, mouth: &mut [u8]) {
         let width = self.row.len();
         let rows = self.rest.chunks_exact(width * 3).zip(self.lost.chunks_exact(width * 3));
@@ -61,6 +62,7 @@ impl Detail {
 }
 
 /// How much comes back of each pixel of a row, from 0 to [`MOVED`].
+#[inline(always)]
 fn parts(mouth: &[u8], rest: &[u8], parts: &mut [i16]) {
     let [blue, green, red] = colours_of(mouth);
     let [rest_blue, rest_green, rest_red] = colours_of(rest);

@@ -70,6 +70,7 @@ impl Enlarger {
     }
 
     /// Fills `target`, the part asked for, `[height, 3, width]`, from `source`, `[height, width, 3]`.
+    #[inline(always)]
     pub(super) fn resize(&mut self, source: &[u8], target: &mut [u8]) {
         let row_values = self.columns.len() * 3;
         let source_rows = source.chunks_exact(self.source_width * 3);
@@ -92,6 +93,7 @@ impl Enlarger {
 }
 
 /// The horizontal pass over one row: `[width, 3]` to `[3, width]`.
+#[inline(always)]
 fn stretch(source: &[u8], columns: &[Tap], target: &mut [i32]) {
     let pixels = source.as_chunks::<3>().0;
     let (first, rest) = target.split_at_mut(columns.len());

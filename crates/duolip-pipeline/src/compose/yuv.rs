@@ -37,6 +37,7 @@ const CHROMA_RED: [i32; 3] = [
     coefficient(-BLUE / RED_SPAN * CHROMA_RANGE),
 ];
 
+#[inline(always)]
 fn weigh(coefficients: [i32; 3], colour: [i32; 3], offset: i32, extra_bits: i32) -> u8 {
     let [a, b, c] = coefficients;
     let sum = a * colour[0] + b * colour[1] + c * colour[2];
@@ -79,6 +80,7 @@ pub(super) fn colours_from_rgb(pixels: &[u8], target: &mut [u8]) {
 }
 
 /// Converts `picture`, `[height, 3, width]` with the channels B, G, R, into the frame of its size.
+#[inline(always)]
 pub(super) fn convert(picture: &[u8], frame: &mut YuvFrame) {
     let width = frame.width;
     let (luma, chroma) = frame.planes.split_at_mut(width * frame.height);
@@ -101,12 +103,14 @@ pub(super) fn convert(picture: &[u8], frame: &mut YuvFrame) {
 /// The blue, green and red values of one row.
 pub(super) type Colours<'a> = [&'a [u8]; 3];
 
+#[inline(always)]
 pub(super) fn colours_of(row: &[u8]) -> Colours<'_> {
     let (blue, rest) = row.split_at(row.len() / 3);
     let (green, red) = rest.split_at(blue.len());
     [blue, green, red]
 }
 
+#[inline(always)]
 fn luma_row([blue, green, red]: Colours<'_>, luma: &mut [u8]) {
     for (((luma, &blue), &green), &red) in luma.iter_mut().zip(blue).zip(green).zip(red) {
         *luma = weigh(LUMA, [red, green, blue].map(i32::from), 16, 0);
@@ -114,6 +118,7 @@ fn luma_row([blue, green, red]: Colours<'_>, luma: &mut [u8]) {
 }
 
 /// Chroma of the mean of each four pixels.
+#[inline(always)]
 fn chroma_row(upper: Colours<'_>, lower: Colours<'_>, blue: &mut [u8], red: &mut [u8]) {
     let pairs = |colour: usize| {
         let (upper, lower) = (upper[colour].as_chunks::<2>().0, lower[colour].as_chunks::<2>().0);

@@ -253,6 +253,16 @@ fn other_strides_and_kernels_are_exact() {
     }
 }
 
+/// However many vectors of outputs are left, and in rows that are one after the other or not.
+#[test]
+fn every_number_of_outputs_is_exact() {
+    for outputs in (16..=160).step_by(16) {
+        let wide = convolution([3, outputs], [1, 3], [1, 1], [[0, 0], [1, 1]]);
+        let last = convolution([outputs, 3], [3, 3], [2, 2], [[1, 1], [1, 1]]);
+        assert_defined([3, 3, 27], &[wide, same(outputs, outputs), last], 2);
+    }
+}
+
 #[test]
 fn doubling_takes_turns_adds_its_feature_and_keeps_the_part_asked_for() {
     for kept in [[[0, 10], [0, 8]], [[1, 8], [1, 6]], [[1, 9], [0, 7]]] {
