@@ -159,28 +159,28 @@ class Bench:
 
     def crowd(self) -> None:
         """Several callers at the same time, each with one request after the other. Their numbers
-        take turns too, since they are compared with each other."""
+        are compared with each other, so those of one system follow each other without a break."""
         found = self.figures.section("crowd")
-        wanted = self.size.crowd_rounds
-        if all(len(found.get(str(callers), [])) >= wanted for callers in self.size.crowd):
+        done = min(len(found.get(str(callers), [])) for callers in self.size.crowd)
+        if done >= self.size.crowd_rounds:
             return
         speech = self._speech(CROWD_SECONDS)
         with self.machine.both(self.pairs["demo"], Budget(2, self.machine.cores)) as servers:
             for server in servers.values():
                 server.render(speech)
-            for at in range(wanted):
+            for _ in range(done, self.size.crowd_rounds):
+                by_system = {
+                    name: {
+                        callers: _crowd(server, speech, callers, requests)
+                        for callers, requests in self.size.crowd.items()
+                    }
+                    for name, server in servers.items()
+                }
                 for callers, requests in self.size.crowd.items():
-                    rounds = found.setdefault(str(callers), [])
-                    if len(rounds) > at:
-                        continue
-                    rounds.append(
-                        {
-                            name: _crowd(server, speech, callers, requests)
-                            for name, server in servers.items()
-                        }
-                    )
-                    self.figures.save()
-                    self._say_seconds(f"{callers} callers, {requests} requests", rounds[-1])
+                    round_ = {name: measured[callers] for name, measured in by_system.items()}
+                    found.setdefault(str(callers), []).append(round_)
+                    self._say_seconds(f"{callers} callers, {requests} requests", round_)
+                self.figures.save()
 
     def roofline(self) -> None:
         """The machine's peak at multiplying matrices, with as many threads as cores."""
