@@ -43,7 +43,6 @@ impl Scaler {
 /// Pastes mouths into frames of one avatar, with its own scratch memory: one for each chunk.
 #[derive(Debug)]
 pub struct Composer<'a> {
-    arch: Arch,
     patch: &'a MouthPatch,
     scaler: Scaler,
     /// Where the resized mouth lies in the painted rectangle.
@@ -102,7 +101,6 @@ impl<'a> Composer<'a> {
             Detail::new(enlarged(rest), &shown, &enlarged(&apart), within.width())
         });
         Self {
-            arch: Arch::new(),
             patch,
             scaler,
             within,
@@ -139,7 +137,7 @@ impl<'a> Composer<'a> {
     }
 
     fn paint(&mut self, mouth: &[u8]) {
-        self.arch.dispatch(Paint { composer: self, mouth });
+        Arch::new().dispatch(Paint { composer: self, mouth });
     }
 
     #[inline(always)]
