@@ -21,7 +21,7 @@ const STEP: usize = 4;
 /// the other; the last is filled up with zeros.
 #[derive(Debug)]
 pub(crate) struct Panels {
-    pub(crate) depth: usize,
+    depth: usize,
     outputs: usize,
     values: Aligned,
 }
