@@ -8,15 +8,19 @@ use crate::media::{Probe, wav};
 use crate::server::{Folders, program, root};
 
 /// `duolip` in a folder of its own, with the repository's models and avatars.
-fn duolip(folders: &Folders, arguments: &[&str]) -> Output {
-    Command::new(program("duolip"))
+fn command(folders: &Folders, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program("duolip"));
+    command
         .args(arguments)
         .current_dir(folders.cache.path())
         .env("DUOLIP_DATA_DIR", root())
         .env("DUOLIP_WORK_DIR", folders.work.path())
-        .env("DUOLIP_CACHE_DIR", folders.cache.path())
-        .output()
-        .unwrap()
+        .env("DUOLIP_CACHE_DIR", folders.cache.path());
+    command
+}
+
+fn duolip(folders: &Folders, arguments: &[&str]) -> Output {
+    command(folders, arguments).output().unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -106,6 +110,21 @@ fn the_doctor_finds_everything_here_and_names_what_is_missing() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(69), "{said}");
     assert!(said.contains("/nowhere") && said.contains("CHECKPOINT_PATH_NOGAN"), "{said}");
+}
+
+#[test]
+fn nothing_is_written_beside_the_folders_that_are_named() {
+    let folders = Folders::new();
+    let home = tempfile::tempdir().unwrap();
+    let output = command(&folders, &["doctor"])
+        .env("HOME", home.path())
+        .env_remove("XDG_CACHE_HOME")
+        .env_remove("ORT_DISABLE_TELEMETRY")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let written: Vec<_> = std::fs::read_dir(home.path()).unwrap().collect();
+    assert!(written.is_empty(), "{written:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod stop;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use duolip_service::config::{BatchArgs, Config, ConfigError, read_dotenv};
+use duolip_service::config::{BatchArgs, Config, ConfigError, complete_environment};
 
 /// Talking avatars: text or speech and a picture in, an MP4 out.
 #[derive(Parser)]
@@ -80,7 +80,7 @@ pub(crate) fn say(line: impl std::fmt::Display) {
 
 impl Args {
     fn read() -> Result<Command, ConfigError> {
-        read_dotenv()?;
+        complete_environment()?;
         Ok(match Self::try_parse()?.command {
             Command::Render { render, config } => {
                 Command::Render { render, config: config.checked()? }

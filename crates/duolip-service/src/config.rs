@@ -273,18 +273,26 @@ impl ConfigError {
     }
 }
 
-/// Reads `.env` from the current folder or one above it, if there is one. Variables that are set
+/// What the libraries in the process find in the environment where nobody set it. ONNX Runtime keeps
+/// notes on whoever loads it otherwise, before it can be told not to.
+const ENVIRONMENT: &str = "ORT_DISABLE_TELEMETRY=1";
+
+/// Completes the environment, before the program has threads: with `.env` from the current folder or
+/// one above it, if there is one, and then with what libraries are to find. Variables that are set
 /// already win.
 ///
 /// # Errors
-/// [`ConfigError::DotEnv`] when the file is there and cannot be read or parsed.
-pub fn read_dotenv() -> Result<(), ConfigError> {
-    match dotenvy::dotenv() {
-        Ok(_) => Ok(()),
+/// [`ConfigError::DotEnv`] when the file is there and cannot be read, [`ConfigError::DotEnvLine`]
+/// when it cannot be parsed.
+pub fn complete_environment() -> Result<(), ConfigError> {
+    let read = match dotenvy::dotenv() {
         Err(error) if error.not_found() => Ok(()),
-        Err(dotenvy::Error::Io(error)) => Err(ConfigError::DotEnv(error)),
-        Err(_) => Err(ConfigError::DotEnvLine),
-    }
+        read => read.map(drop),
+    };
+    read.and_then(|()| dotenvy::from_read(ENVIRONMENT.as_bytes())).map_err(|error| match error {
+        dotenvy::Error::Io(error) => ConfigError::DotEnv(error),
+        _ => ConfigError::DotEnvLine,
+    })
 }
 
 impl Config {

@@ -44,6 +44,16 @@ impl Default for EspeakSettings {
     }
 }
 
+impl EspeakSettings {
+    /// The program. It would look for a sound server, and leave a folder for one in the user's home,
+    /// though it plays nothing: so the server's place is one where none is.
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env("PULSE_SERVER", "/dev/null");
+        command
+    }
+}
+
 /// Why espeak-ng cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 pub enum EspeakError {
@@ -94,7 +104,7 @@ impl EspeakSynthesizer {
     /// [`EspeakError`]: the program is missing or broken, or a setting is wrong.
     pub fn new(settings: EspeakSettings) -> Result<Self, EspeakError> {
         let ask = |list, argument| {
-            let mut command = Command::new(&settings.program);
+            let mut command = settings.command();
             run(command.arg(argument), b"", LIST_LIMIT_BYTES, &CancellationToken::new())
                 .map(|answer| String::from_utf8_lossy(&answer).into_owned())
                 .map_err(|source| match source {
@@ -156,7 +166,7 @@ impl SpeechSynthesizer for EspeakSynthesizer {
         cancel: &CancellationToken,
     ) -> Result<Speech, SpeechError> {
         let voice = self.voice_argument(&utterance.language, utterance.voice.as_deref())?;
-        let mut command = Command::new(&self.settings.program);
+        let mut command = self.settings.command();
         command.args(["--stdin", "--stdout", "-b", "1", "-v", &voice]);
         let wav = run(
             &mut command,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use duolip_service::batch::{JobResult, command};
-use duolip_service::config::{BatchArgs, Config, ConfigError, LambdaRuntimeArgs, read_dotenv};
+use duolip_service::config::{BatchArgs, Config, ConfigError, LambdaRuntimeArgs, complete_environment};
 
 /// Renders batches of talking avatars.
 #[derive(Parser)]
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 
 impl Args {
     fn read() -> Result<Self, ConfigError> {
-        read_dotenv()?;
+        complete_environment()?;
         let args = Self::try_parse()?;
         Ok(Self { config: args.config.checked()?, ..args })
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use duolip_service::config::{Config, ConfigError, LambdaArgs, ServerArgs, read_dotenv};
+use duolip_service::config::{Config, ConfigError, LambdaArgs, ServerArgs, complete_environment};
 use duolip_service::router::router;
 use duolip_service::serve::{asked_to_stop, listen, serve};
 use duolip_service::service::Service;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 
 impl Args {
     fn read() -> Result<Self, ConfigError> {
-        read_dotenv()?;
+        complete_environment()?;
         let args = Self::try_parse()?;
         Ok(Self { config: args.config.checked()?, ..args })
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use duolip_service::config::{Config, ConfigError, RunpodArgs, read_dotenv};
+use duolip_service::config::{Config, ConfigError, RunpodArgs, complete_environment};
 
 /// Renders talking avatars for RunPod's queue.
 #[derive(Parser)]
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 
 impl Args {
     fn read() -> Result<(RunpodArgs, Config), ConfigError> {
-        read_dotenv()?;
+        complete_environment()?;
         let Self { runpod, config } = Self::try_parse()?;
         let config = config.checked()?;
         Ok((runpod.checked(&config)?, config))
