@@ -13,6 +13,9 @@ export CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
 # rustup's folder is on the path only in shells started after its installation.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
+# Whatever is built, the whole workspace is selected: it decides which features of other crates are
+# compiled, so every goal uses what another has compiled.
+BUILD = cargo build --profile $(PROFILE) --workspace
 BIN = $(CARGO_TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 PYTHON := $(CARGO_TARGET_DIR)/venv/bin/python
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh bench/*.sh models/training/*.sh)
@@ -28,19 +31,19 @@ help: ## this list
 setup: ## install what is missing (scripts/setup.sh says what it does)
 	@scripts/setup.sh
 
-build: ## build the command line and the HTTP function
+build: ## build all programs
 	@scripts/setup.sh packages toolchain venv onnxruntime
-	cargo build --profile $(PROFILE) --workspace --bins
+	$(BUILD) --bins
 
 demo: ## render out/demo.mp4: some words of Russian and English, both models
 	@scripts/setup.sh packages toolchain venv onnxruntime
-	cargo build --profile $(PROFILE) --package duolip-cli --package duolip-x264
+	$(BUILD) --bin duolip --bin duolip-x264
 	@mkdir -p out
 	$(BIN)/duolip render --text "$$DEMO_TEXT" --language ru --num-workers 2 --output out/demo.mp4
 
 serve: ## serve http://localhost:3000
 	@scripts/setup.sh packages toolchain venv onnxruntime
-	cargo build --profile $(PROFILE) --package duolip-http --package duolip-x264
+	$(BUILD) --bin duolip-http --bin duolip-x264
 	$(BIN)/duolip-http
 
 # The binaries first: tests of the public surfaces start them.
@@ -74,13 +77,13 @@ BENCH ?= full
 bench: PROFILE := $(if $(filter file,$(origin PROFILE)),release,$(PROFILE))
 bench: ## measure against the usual design in Python: bench/results, in half an hour to an hour on two cores
 	@scripts/setup.sh packages toolchain onnxruntime bench
-	cargo build --profile $(PROFILE) --package duolip-cli --package duolip-http --package duolip-x264
+	$(BUILD) --bin duolip --bin duolip-http --bin duolip-x264
 	PYTHONPATH=bench:models/training $(CARGO_TARGET_DIR)/bench-venv/bin/python -m compare \
 	    --programs $(BIN) --size $(BENCH)
 
 # scripts/bench-gpu.sh says what belongs into the folder that DUOLIP_GPU_LIBRARIES names.
 bench-gpu: ## measure lip-sync and a render on a GPU
-	cargo build --profile release --package duolip-cli --package duolip-x264
+	cargo build --profile release --workspace --bin duolip --bin duolip-x264
 	scripts/bench-gpu.sh $(CARGO_TARGET_DIR)/release/duolip
 
 # The pair that is measured; the page is about the one in models/demo.
@@ -88,13 +91,13 @@ PAIR ?= models/demo
 
 demo-pair-table: ## measure the demo pair in rendered videos: docs/demo-pair.md
 	@scripts/setup.sh packages toolchain venv training onnxruntime
-	cargo build --profile $(PROFILE) --package duolip-cli --package duolip-x264
+	$(BUILD) --bin duolip --bin duolip-x264
 	DUOLIP_BIN=$(BIN)/duolip PYTHONPATH=models/training \
 	    $(PYTHON) -m demo_pair.evaluate --pair $(PAIR) --output docs/demo-pair.md
 
 layers: ## make the Lambda layers of template.yaml: target/layers
 	@scripts/setup.sh packages toolchain venv onnxruntime
-	cargo build --profile release --package duolip-x264
+	cargo build --profile release --workspace --bin duolip-x264
 	scripts/layers.sh
 
 functions: ## build the Lambda functions of template.yaml with SAM: target/functions
@@ -109,5 +112,5 @@ image: ## build the image of Dockerfile.gpu, and render a video in it
 
 gallery: ## render the README's gallery: docs/gallery.webp
 	@scripts/setup.sh packages toolchain venv onnxruntime
-	cargo build --profile $(PROFILE) --package duolip-cli --package duolip-x264
+	$(BUILD) --bin duolip --bin duolip-x264
 	scripts/gallery.sh $(BIN)/duolip docs/gallery.webp

@@ -62,7 +62,7 @@ trap clean_up EXIT
 collect_programs() {
     local from=${PROGRAMS_DIR:-} program
     if [[ -z $from ]]; then
-        cargo build --profile "$profile" "${PROGRAMS[@]/#/--package=}"
+        cargo build --profile "$profile" --workspace "${PROGRAMS[@]/#/--bin=}"
         from=$target/$([[ $profile == dev ]] && echo debug || echo "$profile")
     fi
     rm -rf out/image

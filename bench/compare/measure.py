@@ -16,7 +16,7 @@ from compare import materials, video
 from compare.figures import Figures
 from compare.processes import FirstBytes, Watch
 from compare.sizes import CROWD_SECONDS, START_SECONDS, Case, Size
-from compare.systems import ROOT, SYSTEMS, Answer, Budget, Machine, Pair, Server
+from compare.systems import OURS, ROOT, SYSTEMS, Answer, Budget, Machine, Pair, Server
 
 _GROWTH_LOOK_SECONDS = 1.0
 _SGEMM = """
@@ -169,18 +169,28 @@ class Bench:
             for server in servers.values():
                 server.render(speech)
             for _ in range(done, self.size.crowd_rounds):
-                by_system = {
-                    name: {
-                        callers: _crowd(server, speech, callers, requests)
-                        for callers, requests in self.size.crowd.items()
-                    }
+                counted = {
+                    name: self._counted(server, speech, self.size.crowd_series if name == OURS else 1)
                     for name, server in servers.items()
                 }
-                for callers, requests in self.size.crowd.items():
-                    round_ = {name: measured[callers] for name, measured in by_system.items()}
+                for callers in self.size.crowd:
+                    round_ = {name: by_callers[callers] for name, by_callers in counted.items()}
                     found.setdefault(str(callers), []).append(round_)
+                    requests = [len(each["latencies"]) for each in round_.values()]
                     self._say_seconds(f"{callers} callers, {requests} requests", round_)
                 self.figures.save()
+
+    def _counted(self, server: Server, speech: Path, series: int) -> dict[int, dict]:
+        """What each number of callers took, all numbers in turns."""
+        counted = {callers: {"seconds": 0.0, "latencies": []} for callers in self.size.crowd}
+        for _ in range(series):
+            for callers, requests in self.size.crowd.items():
+                begin = time.perf_counter()
+                with ThreadPoolExecutor(callers) as pool:
+                    answers = list(pool.map(lambda _: server.render(speech), range(requests)))
+                counted[callers]["seconds"] += time.perf_counter() - begin
+                counted[callers]["latencies"] += [answer.seconds for answer in answers]
+        return counted
 
     def roofline(self) -> None:
         """The machine's peak at multiplying matrices, with as many threads as cores."""
@@ -207,11 +217,3 @@ class Bench:
 
 
 SECTIONS = ("renders", "cores", "growth", "start", "crowd", "roofline", "memory")
-
-
-def _crowd(server: Server, speech: Path, callers: int, requests: int) -> dict:
-    begin = time.perf_counter()
-    with ThreadPoolExecutor(callers) as pool:
-        answers = list(pool.map(lambda _: server.render(speech), range(requests)))
-    wall = time.perf_counter() - begin
-    return {"seconds": wall, "latencies": [answer.seconds for answer in answers]}

@@ -22,7 +22,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Size:
-    """`start` is by pair; `crowd` has callers at the same time and the requests they send."""
+    """`start` is by pair; `crowd` has callers at the same time and the requests they send, and
+    `crowd_series` how often ours are counted in a round, for the baseline's once takes longer."""
 
     renders: tuple[Case, ...]
     cores_seconds: int
@@ -32,6 +33,7 @@ class Size:
     start_rounds: dict[str, int]
     crowd: dict[int, int]
     crowd_rounds: int
+    crowd_series: int
     ten_minutes: bool
 
     def shortened(self, rounds: int) -> "Size":
@@ -43,6 +45,7 @@ class Size:
             growth_rounds=min(rounds, self.growth_rounds),
             start_rounds={pair: min(rounds, more) for pair, more in self.start_rounds.items()},
             crowd_rounds=min(rounds, self.crowd_rounds),
+            crowd_series=min(rounds, self.crowd_series),
         )
 
     def cores_cases(self, cores: int) -> list[Case]:
@@ -70,6 +73,7 @@ SIZES = {
         start_rounds={"demo": 5, "full": 5},
         crowd={1: 16, 4: 16, 16: 16},
         crowd_rounds=3,
+        crowd_series=6,
         ten_minutes=True,
     ),
     # Shows that everything works, and no more.
@@ -82,6 +86,7 @@ SIZES = {
         start_rounds={"demo": 1},
         crowd={1: 2, 4: 4},
         crowd_rounds=1,
+        crowd_series=1,
         ten_minutes=False,
     ),
 }
