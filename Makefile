@@ -75,7 +75,7 @@ lint: ## formatting, clippy, documentation, licences, shell scripts, template.ya
 BENCH ?= full
 
 bench: PROFILE := $(if $(filter file,$(origin PROFILE)),release,$(PROFILE))
-bench: ## measure against the usual design in Python: bench/results, in half an hour to an hour on two cores
+bench: ## measure against the usual design in Python: bench/results, in an hour on two cores
 	@scripts/setup.sh packages toolchain onnxruntime bench
 	$(BUILD) --bin duolip --bin duolip-http --bin duolip-x264
 	PYTHONPATH=bench:models/training $(CARGO_TARGET_DIR)/bench-venv/bin/python -m compare \

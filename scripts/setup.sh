@@ -140,7 +140,7 @@ step_venv() {
 }
 
 # PyTorch and what else the tests that train and measure the demo pair need, into the same
-# environment: half a gigabyte to fetch, so no other command asks for it.
+# environment: half a gigabyte to fetch, which building, serving and rendering do without.
 step_training() {
     local venv=$target/venv wanted=tests/python/requirements-training.txt missing=()
     if cmp -s "$wanted" "$venv/requirements-training.txt"; then

@@ -57,7 +57,7 @@ class Size:
 CROWD_SECONDS, START_SECONDS = 10, 10
 
 SIZES = {
-    # Half an hour on two quiet cores with AVX-512, an hour when they are slow.
+    # An hour on two cores with AVX-512.
     "full": Size(
         renders=(
             Case("full", 2, 20, rounds=5),

@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use duolip_pipeline::error::chain;
 use duolip_pipeline::face::{Avatar, FaceError};
@@ -23,7 +24,12 @@ pub struct AvatarRegistry {
     prepared: Mutex<BTreeMap<String, Arc<Avatar>>>,
     /// Held while an avatar is prepared: requests that come meanwhile wait and take the same.
     preparing: Mutex<()>,
+    /// When [`AvatarRegistry::is_usable`] last looked for one that was not prepared.
+    looked: Mutex<Option<Instant>>,
 }
+
+/// How long an avatar that cannot be used is not looked for again by those who only ask whether it can.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 impl AvatarRegistry {
     /// Prepares every avatar in `folder`; one that is broken is logged and stands in nobody's way.
@@ -34,8 +40,13 @@ impl AvatarRegistry {
     pub fn open(folder: PathBuf, preparer: AvatarPreparer) -> Result<Self, FaceError> {
         let names = names_in(&folder)
             .map_err(|source| FaceError::File { file: folder.display().to_string(), source })?;
-        let registry =
-            Self { folder, preparer, prepared: Mutex::default(), preparing: Mutex::default() };
+        let registry = Self {
+            folder,
+            preparer,
+            prepared: Mutex::default(),
+            preparing: Mutex::default(),
+            looked: Mutex::default(),
+        };
         for name in names {
             if let Err(error) = registry.get(&name) {
                 let reason = chain(&error);
@@ -70,10 +81,24 @@ impl AvatarRegistry {
         Ok(self.keep(self.preparer.prepare_at(path)?))
     }
 
-    /// Whether the avatar `name` is prepared; does not prepare it.
+    /// Whether the avatar `name` can be used. One that is missing or broken is looked for again, by
+    /// one who asks at a time and after ten seconds: who asks often makes no work. Blocks meanwhile.
     #[must_use]
-    pub fn is_ready(&self, name: &str) -> bool {
-        self.prepared(name).is_some()
+    pub fn is_usable(&self, name: &str) -> bool {
+        if self.prepared(name).is_some() {
+            return true;
+        }
+        let mut looked = match self.looked.try_lock() {
+            Ok(looked) => looked,
+            Err(TryLockError::Poisoned(left)) => left.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        if looked.is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
+            return false;
+        }
+        let usable = self.get(name).is_ok();
+        *looked = Some(Instant::now());
+        usable
     }
 
     /// The names of all avatars, sorted, broken ones included.

@@ -90,20 +90,24 @@ impl Child {
     /// stdout) under our control.
     ///
     /// # Errors
-    /// [`ChildError::NotStarted`] when the program is missing or may not be run.
+    /// [`ChildError::NotStarted`] when the program is missing or may not be run, or no thread can be
+    /// had to read its stderr.
     pub fn start(command: &mut Command) -> Result<Self, ChildError> {
         let program = command.get_program().to_string_lossy().into_owned();
         // A group of its own: Ctrl-C at a terminal is for us, and we decide what becomes of the job.
-        let mut process = command
+        let process = command
             .process_group(0)
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|source| ChildError::NotStarted { program: program.clone(), source })?;
         let (closed, stderr) = mpsc::sync_channel(1);
-        let pipe = process.stderr.take();
+        let mut child = Self { program, process, stderr: Stderr::Open(stderr) };
+        let pipe = child.process.stderr.take();
         // Nobody receives it once the child has been dropped.
-        std::thread::spawn(move || closed.send(pipe.map(tail_of).unwrap_or_default()));
-        Ok(Self { program, process, stderr: Stderr::Open(stderr) })
+        std::thread::Builder::new()
+            .spawn(move || closed.send(pipe.map(tail_of).unwrap_or_default()))
+            .map_err(|source| ChildError::NotStarted { program: child.program.clone(), source })?;
+        Ok(child)
     }
 
     /// The program's stdin, once, when it was piped.

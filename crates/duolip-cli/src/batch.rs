@@ -7,13 +7,14 @@ use duolip_pipeline::ErrorKind;
 use duolip_service::batch::{JobResult, Status, command};
 use duolip_service::config::{BatchArgs, Config};
 use duolip_service::errors::outside;
+use duolip_service::runtime::runtime;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Renders the manifest, with a count of jobs on a terminal and a log line for each elsewhere.
 pub(crate) fn batch(manifest: &str, args: &BatchArgs, config: Config) -> ExitCode {
     let terminal = std::io::stderr().is_terminal();
     duolip_service::logging::init(terminal.then_some("off"));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&config) {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("duolip: {error}");

@@ -13,6 +13,7 @@ use duolip_pipeline::{ErrorKind, JobError, Stage};
 use duolip_service::config::Config;
 use duolip_service::engine::Engine;
 use duolip_service::errors::outside;
+use duolip_service::runtime::runtime;
 
 use crate::progress::ChunkBars;
 use crate::stop::on_signal;
@@ -88,7 +89,7 @@ fn rendered(args: RenderArgs, config: Config) -> anyhow::Result<()> {
         let avatar = engine.avatars().add(path).map_err(JobError::at(Stage::Face))?;
         request.avatar.clone_from(&avatar.name);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime(engine.config())?;
     let video = runtime.block_on(async {
         tokio::select! {
             video = job(&engine, request) => video,

@@ -56,6 +56,7 @@ impl X264Encoder {
     /// What makes whole pictures of the strip.
     fn splicer(
         &self,
+        index: usize,
         strip: Strip,
         base: &YuvFrame,
         settings: SegmentSettings,
@@ -67,7 +68,7 @@ impl X264Encoder {
         let rows = [slice_for_each_row(base.width)];
         let still_command =
             self.x264.encode(size, whole, &self.settings, settings.frame_rate, 1, &rows);
-        Splicer { strip, still, still_command, cancel: cancel.clone() }
+        Splicer { index, strip, still, still_command, cancel: cancel.clone() }
     }
 }
 
@@ -88,7 +89,7 @@ impl VideoEncoder for X264Encoder {
         let (feed, splicer, parameters) = match self.strip(base, settings) {
             Some(strip) => (
                 strip.feed(base, settings.painted),
-                Some(self.splicer(strip, base, settings, cancel)),
+                Some(self.splicer(index, strip, base, settings, cancel)),
                 &strip.parameters(width)[..],
             ),
             None => (Feed::whole(base, settings.painted), None, &[][..]),

@@ -9,6 +9,10 @@ use duolip_pipeline::units::SampleRate;
 /// works.
 const RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 
+/// The highest rate at which speech may be as long as its limit: beyond, silence of a few kilobytes
+/// could fill gigabytes with samples.
+const USUAL_HZ: u32 = 48_000;
+
 /// How many samples of one channel are mixed between two looks at the cancellation token.
 const BLOCK: usize = 1 << 15;
 
@@ -47,20 +51,25 @@ impl Layout {
     /// Refuses a promise of more samples per channel than the limit allows.
     ///
     /// # Errors
-    /// [`SpeechError::TooLong`].
+    /// [`SpeechError::TooLong`], [`SpeechError::TooManySamples`].
     pub(crate) fn check_length(self, samples_per_channel: u64) -> Result<(), SpeechError> {
-        let limit = u64::from(self.limit_seconds) * u64::from(self.rate.hz());
-        if samples_per_channel > limit {
-            return Err(SpeechError::TooLong { limit_seconds: self.limit_seconds });
+        let (limit_seconds, rate_hz) = (self.limit_seconds, self.rate.hz());
+        let limit = u64::from(limit_seconds) * u64::from(rate_hz.min(USUAL_HZ));
+        if samples_per_channel <= limit {
+            return Ok(());
         }
-        Ok(())
+        if rate_hz <= USUAL_HZ {
+            return Err(SpeechError::TooLong { limit_seconds });
+        }
+        let limit_seconds = limit / u64::from(rate_hz);
+        Err(SpeechError::TooManySamples { limit_seconds, rate_hz, usual_hz: USUAL_HZ })
     }
 
     /// Averages the channels of `samples`, which are interleaved, into speech. A last sample that
     /// is not there for every channel is dropped, as players do with a file cut off.
     ///
     /// # Errors
-    /// [`SpeechError::TooLong`] as soon as the limit is passed; [`SpeechError::NotFinite`],
+    /// Those of [`Layout::check_length`] as soon as the limit is passed; [`SpeechError::NotFinite`],
     /// [`SpeechError::Empty`], [`SpeechError::Cancelled`].
     pub(crate) fn mix(
         self,
@@ -130,6 +139,18 @@ mod tests {
         let layout = Layout::new(1, 16_000, 1).unwrap();
         let error = layout.mix(std::iter::repeat(0.0), &CancellationToken::new()).unwrap_err();
         assert!(matches!(error, SpeechError::TooLong { .. }));
+    }
+
+    #[test]
+    fn a_high_rate_has_no_more_samples_than_a_usual_one() {
+        let mix = |samples| {
+            let layout = Layout::new(1, 192_000, 8).unwrap();
+            layout.mix(std::iter::repeat_n(0.0, samples), &CancellationToken::new())
+        };
+        assert!(mix(8 * 48_000).is_ok());
+        let error = mix(8 * 48_000 + 1).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("longer than 2 s") && text.contains("192000 Hz"), "{text}");
     }
 
     #[test]

@@ -77,6 +77,8 @@ impl SpliceError {
 
 /// Makes whole pictures of a strip's.
 pub(crate) struct Splicer {
+    /// The segment's place in the video.
+    pub(crate) index: usize,
     pub(crate) strip: Strip,
     pub(crate) still: Arc<Still>,
     /// Codes the still picture, a slice for each row of macroblocks.
@@ -96,7 +98,7 @@ impl Splicer {
         mut segment: impl Write,
     ) -> Result<usize, SpliceError> {
         let still = self.still.coded(&mut self.still_command, &self.cancel)?;
-        let mut splice = Splice::new(self.strip, &still);
+        let mut splice = Splice::new(self.index, self.strip, &still);
         let mut units = NalUnits::new(coded_strip);
         let mut pictures = 0;
         while let Some(unit) = units.next().map_err(SpliceError::Read)? {
@@ -112,6 +114,7 @@ impl Splicer {
 
 /// The strip's parameters, as far as they have come, and what to put around it.
 struct Splice<'a> {
+    index: usize,
     strip: Strip,
     still: &'a StillPicture,
     sequence: Option<Sequence>,
@@ -125,9 +128,9 @@ struct Splice<'a> {
 }
 
 impl<'a> Splice<'a> {
-    fn new(strip: Strip, still: &'a StillPicture) -> Self {
+    fn new(index: usize, strip: Strip, still: &'a StillPicture) -> Self {
         let (begun, skipped) = (Vec::new(), HashMap::new());
-        Self { strip, still, sequence: None, picture: None, next: 0, begun, skipped }
+        Self { index, strip, still, sequence: None, picture: None, next: 0, begun, skipped }
     }
 
     /// Takes the strip's next NAL unit. When it is the last slice of a picture that is kept, gives
@@ -157,6 +160,9 @@ impl<'a> Splice<'a> {
         let sequence = self.sequence.ok_or(SpliceError::Missing("sequence parameter set"))?;
         let picture = self.picture.ok_or(SpliceError::Missing("picture parameter set"))?;
         let mut slice = Slice::parse(unit, &sequence, picture)?;
+        // Keyframes that follow each other have different numbers, across a seam too: x264 takes 0 and 1
+        // in turns in every segment.
+        slice.header.idr_id = slice.header.idr_id.map(|id| 2 * self.index as u32 + id % 2);
         let told = slice.header;
         if told.first_macroblock != self.macroblocks_above(self.next) as u32 {
             let what = "a slice from macroblock";

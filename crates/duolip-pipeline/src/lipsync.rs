@@ -1,12 +1,16 @@
 //! Lip-sync: mel windows + face crop → mouths. The trait; ONNX Runtime is behind it.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::executor::block_on;
+use futures::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Classify, ErrorKind};
 use crate::face::FaceCrop;
@@ -213,5 +217,19 @@ impl PendingMouths {
     /// Inside an async task: call it from a blocking one.
     pub fn wait(self) -> Result<Mouths, LipSyncError> {
         self.answer.blocking_recv().unwrap_or(Err(LipSyncError::SessionEnded { look: self.look }))
+    }
+
+    /// As [`PendingMouths::wait`], but no longer than until `cancel` is cancelled: nobody waits for
+    /// the mouths then, and the model leaves out those that it has not begun.
+    ///
+    /// # Errors
+    /// Any [`LipSyncError`].
+    pub fn wait_unless(self, cancel: &CancellationToken) -> Result<Mouths, LipSyncError> {
+        match block_on(select(self.answer, pin!(cancel.cancelled()))) {
+            Either::Left((answer, _)) => {
+                answer.unwrap_or(Err(LipSyncError::SessionEnded { look: self.look }))
+            }
+            Either::Right(_) => Err(LipSyncError::Cancelled),
+        }
     }
 }

@@ -151,6 +151,19 @@ pub enum SpeechError {
         /// The limit, in seconds.
         limit_seconds: u32,
     },
+    /// The audio has more samples than speech of the longest duration has at a usual rate.
+    #[error(
+        "the audio is longer than {limit_seconds} s, the limit at {rate_hz} Hz; up to {usual_hz} Hz \
+         more is taken"
+    )]
+    TooManySamples {
+        /// The limit at its rate, in seconds.
+        limit_seconds: u64,
+        /// Its rate.
+        rate_hz: u32,
+        /// The highest rate that has the whole limit.
+        usual_hz: u32,
+    },
     /// No resampler can be built.
     #[error("audio of {from_hz} Hz cannot be resampled to {to_hz} Hz")]
     Rate {
@@ -186,7 +199,7 @@ impl Classify for SpeechError {
             | Self::NotFinite { .. }
             | Self::NotAudio { .. }
             | Self::Rate { .. } => ErrorKind::InvalidInput,
-            Self::TooLong { .. } => ErrorKind::LimitExceeded,
+            Self::TooLong { .. } | Self::TooManySamples { .. } => ErrorKind::LimitExceeded,
             Self::Engine { .. } => ErrorKind::Internal,
             Self::Cancelled => ErrorKind::Cancelled,
         }

@@ -51,7 +51,7 @@ pub struct Health {
     pub gan_model_loaded: bool,
     /// Whether the NOGAN model is warm.
     pub nogan_model_loaded: bool,
-    /// Whether the default avatar is prepared.
+    /// Whether the default avatar can be used.
     pub avatar_loaded: bool,
     /// What the models run on; null for one that is not loaded.
     pub execution_provider: PerModel<Option<ProviderHealth>>,
@@ -108,7 +108,7 @@ impl Health {
         }
     }
 
-    /// The health of `engine`.
+    /// The health of `engine`. Blocks where the default avatar was missing and has come.
     #[must_use]
     pub fn of(engine: &Engine) -> Self {
         let mut problems = Vec::new();
@@ -121,7 +121,7 @@ impl Health {
             }
         }
         let default_avatar = &engine.config().avatars.default_avatar;
-        let avatar_loaded = engine.avatars().is_ready(default_avatar);
+        let avatar_loaded = engine.avatars().is_usable(default_avatar);
         if !avatar_loaded {
             problems.push(format!(
                 "the default avatar {default_avatar} cannot be used; the log says why"

@@ -14,6 +14,7 @@ pub mod import;
 pub mod logging;
 pub mod models;
 pub mod router;
+pub mod runtime;
 pub mod serve;
 pub mod service;
 pub mod store;

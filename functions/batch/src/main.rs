@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use clap::Parser;
 use duolip_service::batch::{JobResult, command};
-use duolip_service::config::{BatchArgs, Config, ConfigError, LambdaRuntimeArgs, complete_environment};
+use duolip_service::config::{
+    BatchArgs, Config, ConfigError, LambdaRuntimeArgs, complete_environment,
+};
+use duolip_service::runtime::runtime;
 
 /// Renders batches of talking avatars.
 #[derive(Parser)]
@@ -51,7 +54,7 @@ impl Args {
 }
 
 fn run(Args { manifest, batch, lambda, config }: Args) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime(&config)?;
     // A job that Lambda's function lets go of stops at its next batch of mouths. A command has none
     // under way, but may be reading what nobody types.
     let patience = if lambda.is_lambda() { Duration::from_secs(5) } else { Duration::ZERO };

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use duolip_service::config::{Config, ConfigError, LambdaArgs, ServerArgs, complete_environment};
 use duolip_service::router::router;
+use duolip_service::runtime::runtime;
 use duolip_service::serve::{asked_to_stop, listen, serve};
 use duolip_service::service::Service;
 
@@ -49,7 +50,7 @@ impl Args {
 }
 
 fn run(Args { server, lambda, config }: Args) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime(&config)?;
     let service = Service::new(config);
     let served = runtime.block_on(async {
         let warming = service.clone();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use duolip_service::config::{Config, ConfigError, RunpodArgs, complete_environment};
+use duolip_service::runtime::runtime;
 
 /// Renders talking avatars for RunPod's queue.
 #[derive(Parser)]
@@ -42,7 +43,7 @@ impl Args {
 }
 
 fn run(runpod: RunpodArgs, config: Config) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime(&config)?;
     let ran = runtime.block_on(duolip_runpod::run(runpod, config));
     // Jobs that were cancelled stop at their next batch of mouths.
     runtime.shutdown_timeout(Duration::from_secs(5));

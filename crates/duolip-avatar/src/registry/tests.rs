@@ -205,6 +205,22 @@ fn a_broken_avatar_answers_with_what_is_wrong_and_stands_in_nobodys_way() {
 }
 
 #[test]
+fn whether_an_avatar_can_be_used_is_looked_for_again_but_not_at_every_question() {
+    let studio = Studio::new();
+    studio.write("anna.png", &png(100, 100, 255));
+    let registry = studio.open();
+    let asked = studio.detector.asked();
+    assert!(!registry.is_usable("anna"));
+    assert!(!registry.is_usable("anna"));
+    assert_eq!(studio.detector.asked(), asked + 1);
+
+    let registry = studio.open();
+    studio.write("anna.png", &png(100, 100, 40));
+    assert!(registry.is_usable("anna"), "mended while running");
+    assert!(registry.is_usable("anna"));
+}
+
+#[test]
 fn an_avatar_added_while_running_is_found() {
     let studio = Studio::new();
     studio.write("anna.png", &png(100, 100, 40));

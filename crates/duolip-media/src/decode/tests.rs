@@ -84,6 +84,29 @@ fn wav_flavours_unknown_to_hound_are_decoded_all_the_same() {
     }
 }
 
+/// The file's place of a sample has 32 bits, of which the high ones count.
+#[test]
+fn samples_with_fewer_bits_than_their_place_are_not_read_from_the_low_ones() {
+    let wanted = tone(16_000, 1_600);
+    let high = |&sample: &f32| ((f64::from(sample) * f64::from(1 << 23)).round() as i32) << 8;
+    let samples: Vec<_> = wanted.iter().map(high).collect();
+    let whole = wav(1, 16_000, 32, SampleFormat::Int, &samples);
+    // wValidBitsPerSample stands behind 12 bytes of RIFF, 8 of the chunk's head and 18 of its content.
+    let with_valid_bits = |bits: u16| {
+        let mut audio = whole.clone();
+        assert_eq!(audio[38..40], 32_u16.to_le_bytes());
+        audio[38..40].copy_from_slice(&bits.to_le_bytes());
+        audio
+    };
+    // 0 and 65 are nonsense, which some write.
+    for bits in [24, 0, 65] {
+        let speech = decode(&with_valid_bits(bits)).unwrap();
+        assert_eq!(speech.samples.len(), 1_600);
+        let error = largest_difference(&speech.samples, &wanted);
+        assert!(error < 1e-6, "{bits} bits: {error}");
+    }
+}
+
 #[test]
 fn compressed_audio_keeps_its_rate_and_content() {
     let mono = tone(22_050, 22_050);

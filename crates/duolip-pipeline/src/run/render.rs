@@ -132,7 +132,7 @@ impl ChunkRender {
                 return Ok(moved);
             };
             let (frames, face) = (batch.frames.clone(), Arc::clone(&batch.face));
-            let mouths = match batch.wait() {
+            let mouths = match batch.wait(&self.cancel) {
                 Ok(mouths) => mouths,
                 Err(error) => {
                     let other = self.painters.instead_of(self.chunk.look, &error);
@@ -244,8 +244,8 @@ struct OtherMouths {
 
 impl Asked {
     /// Blocks until they have come. A mouth too few would cut the video short without a word.
-    fn wait(self) -> Result<Mouths, LipSyncError> {
-        let mouths = self.pending.wait()?;
+    fn wait(self, cancel: &CancellationToken) -> Result<Mouths, LipSyncError> {
+        let mouths = self.pending.wait_unless(cancel)?;
         let (wanted, wanted_size) = (self.count, self.face.size);
         let (bytes, size) = (mouths.bgr.len(), mouths.size);
         if size == wanted_size && bytes == wanted * size * size * 3 {
@@ -288,7 +288,7 @@ impl<'a> FadeRender<'a> {
             && let Some(asked) = asked.take()
         {
             let face = Arc::clone(&asked.face);
-            self.mouths = match asked.wait() {
+            self.mouths = match asked.wait(&chunk.cancel) {
                 Ok(painted) => {
                     times.lip_sync += painted.work;
                     let composer = chunk.composer(&face, &mut painted.each());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use duolip_pipeline::lipsync::Look;
 use duolip_pipeline::run::run;
 use duolip_testkit::{
-    BUFFERS, FakeEncoder, FakeLipSync, FakeSynthesizer, Gauge, SegmentTrouble, SpeechTrouble,
+    BUFFERS, FakeEncoder, FakeLipSync, FakeSynthesizer, Gate, Gauge, SegmentTrouble, SpeechTrouble,
     babble, wait,
 };
 
@@ -56,6 +56,23 @@ async fn dropping_the_future_mid_render_ends_every_task_and_removes_every_file()
     // Every task holds the encoder.
     wait::until("the tasks have ended", || Arc::strong_count(&scene.encoder) == 1);
     assert_eq!(scene.encoder.finished(), []);
+}
+
+/// What a job has asked of a busy model is worth no place, no thread and no encoder to one that was
+/// cancelled.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_the_future_does_not_wait_for_the_mouths_that_were_asked_for() {
+    let gate = Gate::default();
+    let scene = Scene::of_seconds(6)
+        .painted_by(Look::PAIR.map(|look| FakeLipSync::new(look).held_by(&gate)))
+        .in_chunks(2);
+    let asked = || scene.models.iter().map(|model| model.submitted()).sum::<usize>();
+    // Two batches of each chunk, and what each fades into.
+    drop_midway(&scene, "both models are asked", || asked() == 6).await;
+    wait::until("the job folder is gone", || scene.folders() == 0);
+    wait::until("the tasks have ended", || Arc::strong_count(&scene.encoder) == 1);
+    assert_eq!(gate.passed(), 0);
+    gate.open();
 }
 
 /// Speaking would take a minute, and nobody waits that long.
