@@ -25,3 +25,36 @@ pub fn runtime(config: &Config) -> io::Result<Runtime> {
         .max_blocking_threads(jobs * OF_A_JOB + OF_OTHERS)
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    /// More than tokio has threads for by itself: 512.
+    #[test]
+    fn jobs_of_as_many_chunks_as_there_may_be_leave_a_thread_for_health() {
+        let args = Args::try_parse_from(["test", "--max-jobs", "40"]).unwrap();
+        let runtime = runtime(&args.config).unwrap();
+        let (ends, jobs): (Vec<_>, Vec<_>) = (0..40 * WORKERS.end())
+            .map(|_| {
+                let (end, ended) = sync_channel::<()>(1);
+                (end, runtime.spawn_blocking(move || ended.recv().is_err()))
+            })
+            .unzip();
+        assert!(runtime.block_on(runtime.spawn_blocking(|| true)).unwrap());
+        drop(ends);
+        for job in jobs {
+            assert!(runtime.block_on(job).unwrap());
+        }
+    }
+}
