@@ -1,6 +1,5 @@
 //! Holding a fake back until the test lets it go on: an order of events, without clocks.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ pub struct Gate(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    passed: AtomicUsize,
     may_pass: Mutex<usize>,
     changed: Condvar,
 }
@@ -31,21 +29,12 @@ impl Gate {
         self.allow(usize::MAX);
     }
 
-    /// How many have passed.
-    #[must_use]
-    pub fn passed(&self) -> usize {
-        self.0.passed.load(Ordering::SeqCst)
-    }
-
     /// Blocks until it may pass; `false` when it was not allowed to in 20 s.
     pub(crate) fn pass(&self) -> bool {
         let shut = |may_pass: &mut usize| *may_pass == 0;
         let waited = self.0.changed.wait_timeout_while(self.may_pass(), LIMIT, shut);
         let (mut may_pass, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let passes = *may_pass > 0;
-        if passes {
-            self.0.passed.fetch_add(1, Ordering::SeqCst);
-        }
         if passes && *may_pass < usize::MAX {
             *may_pass -= 1;
         }
