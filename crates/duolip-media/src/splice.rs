@@ -256,3 +256,6 @@ impl<'a> Splice<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,6 @@ use duolip_pipeline::picture::YuvFrame;
 use duolip_pipeline::units::SampleRate;
 
 use super::*;
-use crate::h264::bits::BitReader;
-use crate::h264::nal::{NalUnits, kind};
-use crate::h264::parameters::Sequence;
 use crate::testing::{base, children_with, folder, luma_of, paint, probed, settings, tone};
 
 mod reach;
@@ -399,58 +396,6 @@ fn a_spliced_picture_is_the_strip_to_the_pixel_and_stands_still_around_it() {
                 assert!(wanted.abs_diff(got) < 24, "{wanted} became {got}");
             }
         }
-    }
-}
-
-/// `idr_pic_id` of every slice of a keyframe, picture by picture.
-fn keyframe_numbers(segment: &Path) -> Vec<Vec<u32>> {
-    let mut units = NalUnits::new(std::fs::File::open(segment).unwrap());
-    let (mut sequence, mut pictures) = (None, Vec::<Vec<u32>>::new());
-    while let Some(unit) = units.next().unwrap() {
-        match unit.kind() {
-            kind::SEQUENCE => sequence = Some(Sequence::parse(&unit.rbsp).unwrap()),
-            kind::IDR_SLICE => {
-                let mut reader = BitReader::new(&unit.rbsp);
-                let [first_macroblock, _type, _parameters] =
-                    [(); 3].map(|()| reader.unsigned().unwrap());
-                reader.bits(sequence.unwrap().frame_number_bits).unwrap();
-                if first_macroblock == 0 {
-                    pictures.push(Vec::new());
-                }
-                pictures.last_mut().unwrap().push(reader.unsigned().unwrap());
-            }
-            _ => {}
-        }
-    }
-    pictures
-}
-
-/// H.264, 7.4.3: two IDR pictures, one directly behind the other, must not have the same.
-#[test]
-fn keyframes_that_meet_at_a_seam_have_other_numbers() {
-    let (folder, base) = (folder(), photo(160, 320));
-    let painted = FaceBox { left: 40, top: 150, right: 120, bottom: 170 };
-    // A keyframe every ten frames: a segment of 21 begins with one and ends with one.
-    let settings = SegmentSettings { painted, ..settings("1") };
-    let mut numbers = Vec::new();
-    for index in 0..3 {
-        let path = folder.file(&format!("segment-{index}.h264"));
-        let cancel = CancellationToken::new();
-        let encoder = X264Encoder::default();
-        let mut writer = encoder.begin_segment(index, &path, &base, settings, &cancel).unwrap();
-        for number in 0..21 {
-            let mut frame = writer.buffer().unwrap();
-            paint_within(&mut frame, painted, number);
-            writer.write(frame).unwrap();
-        }
-        numbers.extend(keyframe_numbers(&writer.finish().unwrap().path));
-    }
-    assert_eq!(numbers.len(), 9);
-    for slices in &numbers {
-        assert!(slices.len() > 1 && slices.iter().all(|number| *number == slices[0]), "{slices:?}");
-    }
-    for pair in numbers.windows(2) {
-        assert_ne!(pair[0][0], pair[1][0]);
     }
 }
 
