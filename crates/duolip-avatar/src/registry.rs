@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use duolip_pipeline::error::chain;
@@ -24,8 +24,8 @@ pub struct AvatarRegistry {
     prepared: Mutex<BTreeMap<String, Arc<Avatar>>>,
     /// Held while an avatar is prepared: requests that come meanwhile wait and take the same.
     preparing: Mutex<()>,
-    /// When [`AvatarRegistry::is_usable`] last looked for one that was not prepared.
-    looked: Mutex<Option<Instant>>,
+    /// What [`AvatarRegistry::problem`] last found wrong with an avatar, and when.
+    problems: Mutex<BTreeMap<String, (Instant, String)>>,
 }
 
 /// How long an avatar that cannot be used is not looked for again by those who only ask whether it can.
@@ -45,7 +45,7 @@ impl AvatarRegistry {
             preparer,
             prepared: Mutex::default(),
             preparing: Mutex::default(),
-            looked: Mutex::default(),
+            problems: Mutex::default(),
         };
         for name in names {
             if let Err(error) = registry.get(&name) {
@@ -81,24 +81,22 @@ impl AvatarRegistry {
         Ok(self.keep(self.preparer.prepare_at(path)?))
     }
 
-    /// Whether the avatar `name` can be used. One that is missing or broken is looked for again, by
-    /// one who asks at a time and after ten seconds: who asks often makes no work. Blocks meanwhile.
+    /// Why the avatar `name` cannot be used; `None` when it can. One that is missing or broken is
+    /// looked for again, but not within ten seconds: who asks often makes no work. Blocks meanwhile.
     #[must_use]
-    pub fn is_usable(&self, name: &str) -> bool {
+    pub fn problem(&self, name: &str) -> Option<String> {
         if self.prepared(name).is_some() {
-            return true;
+            return None;
         }
-        let mut looked = match self.looked.try_lock() {
-            Ok(looked) => looked,
-            Err(TryLockError::Poisoned(left)) => left.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
-        };
-        if looked.is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
-            return false;
+        let mut problems = hold(&self.problems);
+        if let Some((at, problem)) = problems.get(name)
+            && at.elapsed() < LOOK_AGAIN
+        {
+            return Some(problem.clone());
         }
-        let usable = self.get(name).is_ok();
-        *looked = Some(Instant::now());
-        usable
+        let problem = chain(&self.get(name).err()?);
+        problems.insert(name.to_owned(), (Instant::now(), problem.clone()));
+        Some(problem)
     }
 
     /// The names of all avatars, sorted, broken ones included.

@@ -108,7 +108,7 @@ impl Health {
         }
     }
 
-    /// The health of `engine`. Blocks where the default avatar was missing and has come.
+    /// The health of `engine`. Blocks where the default avatar is looked for again.
     #[must_use]
     pub fn of(engine: &Engine) -> Self {
         let mut problems = Vec::new();
@@ -121,12 +121,13 @@ impl Health {
             }
         }
         let default_avatar = &engine.config().avatars.default_avatar;
-        let avatar_loaded = engine.avatars().is_usable(default_avatar);
-        if !avatar_loaded {
-            problems.push(format!(
-                "the default avatar {default_avatar} cannot be used; the log says why"
-            ));
-        }
+        let avatar_problem = engine.avatars().problem(default_avatar);
+        let avatar_loaded = avatar_problem.is_none();
+        problems.extend(
+            avatar_problem.map(|reason| {
+                format!("the default avatar {default_avatar} cannot be used: {reason}")
+            }),
+        );
         problems.extend(engine.synthesizer().as_ref().err().cloned());
         let encoders = [engine.ffmpeg(), engine.x264()];
         problems.extend(encoders.iter().filter_map(|version| version.as_ref().err().cloned()));

@@ -205,19 +205,21 @@ fn a_broken_avatar_answers_with_what_is_wrong_and_stands_in_nobodys_way() {
 }
 
 #[test]
-fn whether_an_avatar_can_be_used_is_looked_for_again_but_not_at_every_question() {
+fn what_is_wrong_with_an_avatar_is_looked_for_again_but_not_at_every_question() {
     let studio = Studio::new();
     studio.write("anna.png", &png(100, 100, 255));
     let registry = studio.open();
     let asked = studio.detector.asked();
-    assert!(!registry.is_usable("anna"));
-    assert!(!registry.is_usable("anna"));
+    for _ in 0..2 {
+        assert!(registry.problem("anna").unwrap().contains("no face was found in anna.png"));
+    }
     assert_eq!(studio.detector.asked(), asked + 1);
+    assert!(registry.problem("bob").unwrap().contains("not in the registry"));
 
     let registry = studio.open();
     studio.write("anna.png", &png(100, 100, 40));
-    assert!(registry.is_usable("anna"), "mended while running");
-    assert!(registry.is_usable("anna"));
+    assert_eq!(registry.problem("anna"), None, "mended while running");
+    assert_eq!(registry.problem("anna"), None);
 }
 
 #[test]
